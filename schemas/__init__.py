@@ -1,0 +1,1 @@
+"""What crosses a wire: notices, records, returns, connections and problems. Data only."""

@@ -1,0 +1,1 @@
+"""The outside, one module each: Procore, Part3, Kafka, Postgres, telemetry, settings."""

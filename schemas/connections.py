@@ -1,0 +1,58 @@
+"""What the token service tells the workers over its internal port."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+ConnectionState = Literal["active", "paused", "disconnected"]
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
+    """A Part3 project tied to one Procore company and project."""
+
+    project_id: str  # Part3's
+    state: ConnectionState
+    procore_company_id: str
+    procore_project_id: str
+    owner_user_id: str  # the Part3 user whose grant reads
+    updated_at: datetime
+
+
+class ConnectionPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of connections, oldest change first."""
+
+    items: tuple[Connection, ...]
+    next_cursor: str | None = None
+
+
+class AccessTokenRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for one person's access token.
+
+    `rejected` is the SHA-256 (hex) of an access token that got a 401: the service refreshes once,
+    and only if the token it holds still has that hash.
+    """
+
+    user_id: str
+    rejected: str | None = None
+
+
+class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A short-lived access token. Never holds a refresh token."""
+
+    access_token: str
+    expires_at: datetime
+    procore_user_id: str
+
+    def __repr__(self) -> str:
+        """Keep the token out of logs and tracebacks."""
+        return f"AccessToken(procore_user_id={self.procore_user_id!r}, ***)"
+
+
+class GrantProblem(msgspec.Struct, frozen=True, kw_only=True):
+    """RFC 9457 problem with a code of ours."""
+
+    title: str
+    status: int
+    code: str  # needs_reauthorization, not_authorized, or a newer word
+    detail: str = ""
