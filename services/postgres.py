@@ -1,0 +1,194 @@
+"""PostgreSQL: a pool that survives restarts of the server, and migrations.
+
+The only module that imports asyncpg. Errors of the network and of a server that goes away become
+`TryLater`; a broken constraint stays what it is (`UniqueViolation`).
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib import resources
+from typing import Any, Protocol
+
+import asyncpg
+
+from services.errors import TryLater
+
+UniqueViolation = asyncpg.UniqueViolationError
+Row = asyncpg.Record
+
+CONNECT_TIMEOUT_S = 5.0
+COMMAND_TIMEOUT_S = 10.0
+ACQUIRE_TIMEOUT_S = 5.0
+SERVER_SETTINGS = {
+    "application_name": "connector",
+    "statement_timeout": "10000",
+    "lock_timeout": "5000",
+    "idle_in_transaction_session_timeout": "15000",
+    "timezone": "UTC",
+}
+MIGRATION_LOCK = 7_215_330_401  # any number, the same in every process
+
+
+class Queries(Protocol):
+    """What code that runs SQL needs: the pool and a transaction both have it."""
+
+    async def execute(self, sql: str, *args: Any) -> str:
+        """Run a statement and return its command tag, e.g. `UPDATE 1`."""
+
+    async def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement once a row, atomically."""
+
+    async def fetch(self, sql: str, *args: Any) -> list[Row]:
+        """Return all rows."""
+
+    async def fetchrow(self, sql: str, *args: Any) -> Row | None:
+        """Return the first row, or None."""
+
+    async def fetchval(self, sql: str, *args: Any) -> Any:
+        """Return the first column of the first row, or None."""
+
+
+class Postgres:
+    """A pool. Each call takes a connection, runs, gives it back; `transaction()` keeps one."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def execute(self, sql: str, *args: Any) -> str:
+        """Run a statement and return its command tag. Raises TryLater when Postgres is away."""
+        async with self._connection() as connection:
+            tag: str = await connection.execute(sql, *args)
+            return tag
+
+    async def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement once a row, atomically. Raises TryLater when Postgres is away."""
+        async with self._connection() as connection:
+            await connection.executemany(sql, rows)
+
+    async def fetch(self, sql: str, *args: Any) -> list[Row]:
+        """Return all rows. Raises TryLater when Postgres is away."""
+        async with self._connection() as connection:
+            rows: list[Row] = await connection.fetch(sql, *args)
+            return rows
+
+    async def fetchrow(self, sql: str, *args: Any) -> Row | None:
+        """Return the first row, or None. Raises TryLater when Postgres is away."""
+        async with self._connection() as connection:
+            return await connection.fetchrow(sql, *args)
+
+    async def fetchval(self, sql: str, *args: Any) -> Any:
+        """Return the first column of the first row, or None. Raises TryLater as `fetch`."""
+        async with self._connection() as connection:
+            return await connection.fetchval(sql, *args)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Queries]:
+        """Run what is inside in one transaction. Never call the outside while it is open."""
+        async with self._connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        try:
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                yield connection
+        except (
+            OSError,
+            TimeoutError,
+            asyncpg.InterfaceError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.OperatorInterventionError,
+            asyncpg.InsufficientResourcesError,
+            asyncpg.QueryCanceledError,
+            asyncpg.LockNotAvailableError,
+            asyncpg.DeadlockDetectedError,
+        ) as error:
+            message = f"Postgres did not answer ({type(error).__name__}); it is tried again"
+            raise TryLater(message, reason="postgres_down") from error
+
+
+@asynccontextmanager
+async def open_postgres(
+    url: str, *, min_size: int = 1, max_size: int = 10
+) -> AsyncIterator[Postgres]:
+    """Open a pool on `url`; JSON columns come and go as Python values.
+
+    Raises:
+        TryLater: the server cannot be reached now.
+    """
+    try:
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=min_size,
+            max_size=max_size,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            max_inactive_connection_lifetime=60.0,
+            server_settings=SERVER_SETTINGS,
+            init=_read_json_as_values,
+        )
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        message = f"Postgres cannot be reached ({type(error).__name__}): check DATABASE_URL"
+        raise TryLater(message, reason="postgres_down") from error
+    try:
+        yield Postgres(pool)
+    finally:
+        try:
+            async with asyncio.timeout(5):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
+
+
+async def _read_json_as_values(connection: asyncpg.Connection) -> None:
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(
+            name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
+        )
+
+
+NOTE_APPLIED = "INSERT INTO public.connector_migrations (owner, name) VALUES ($1, $2)"
+LIST_APPLIED = "SELECT name FROM public.connector_migrations WHERE owner = $1"
+CREATE_LEDGER = """
+CREATE TABLE IF NOT EXISTS public.connector_migrations (
+    owner text NOT NULL, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (owner, name)
+)
+"""
+
+
+async def migrate(url: str, owners: Sequence[str]) -> list[str]:
+    """Apply what is missing of each package's `migrations/*.sql`, in order; safe twice at once.
+
+    Args:
+        url: of a role that may create schemas.
+        owners: packages, e.g. `token_service`.
+
+    Returns:
+        The names applied now, as `owner/name`.
+    """
+    connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
+    applied_now: list[str] = []
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+        await connection.execute(CREATE_LEDGER)
+        for owner in owners:
+            done = {row["name"] for row in await connection.fetch(LIST_APPLIED, owner)}
+            for name, sql in _migrations_of(owner):
+                if name in done:
+                    continue
+                async with connection.transaction():
+                    await connection.execute(sql)
+                    await connection.execute(NOTE_APPLIED, owner, name)
+                applied_now.append(f"{owner}/{name}")
+    finally:
+        await connection.close(timeout=5)  # ends the session, and with it the lock
+    return applied_now
+
+
+def _migrations_of(owner: str) -> list[tuple[str, str]]:
+    folder = resources.files(owner) / "migrations"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [(name, (folder / name).read_text(encoding="utf-8")) for name in names]

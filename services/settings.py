@@ -1,0 +1,303 @@
+"""Settings from the environment, read once at start and checked as a whole.
+
+Each program declares a frozen dataclass and builds it through a `Reader`, which collects every
+fault instead of stopping at the first. Any secret may come from a file named by the same variable
+with `_FILE` behind it.
+"""
+
+import base64
+import binascii
+import ipaddress
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+EX_CONFIG = 78
+T = TypeVar("T")
+
+
+class BadSettings(Exception):  # noqa: N818 - reads as what it is where it is caught
+    """One or more settings are missing or wrong; `faults` names each with what to do."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(faults))
+
+
+class Secret:
+    """A value that must not be seen: its `repr` and `str` are stars. Use `reveal()`."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the value itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A symmetric key with its name. `secret` is the decoded bytes."""
+
+    id: str
+    secret: bytes
+
+    def __repr__(self) -> str:
+        return f"Key({self.id!r}, ***)"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """Keys in order: the first one signs or seals, all verify or open."""
+
+    keys: tuple[Key, ...]
+
+    @property
+    def first(self) -> Key:
+        """The key that signs or seals."""
+        return self.keys[0]
+
+    def get(self, key_id: str) -> Key | None:
+        """Return the key of that name, or None."""
+        return next((key for key in self.keys if key.id == key_id), None)
+
+
+class Reader:
+    """Reads variables of one environment and gathers the faults; `finish()` raises them together."""
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self._environ = os.environ if environ is None else environ
+        self.faults: list[str] = []
+
+    def finish(self) -> None:
+        """Raise BadSettings with every fault found, if there is one."""
+        if self.faults:
+            raise BadSettings(self.faults)
+
+    def raw(self, name: str) -> str | None:
+        """Return the variable's text, or the file's that `NAME_FILE` points to, or None."""
+        value = self._environ.get(name)
+        path = self._environ.get(f"{name}_FILE")
+        if value is not None and path is not None:
+            self.faults.append(f"{name} and {name}_FILE are both set: set only one of them")
+        if value is None and path is not None:
+            try:
+                value = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+            except (OSError, UnicodeDecodeError) as error:
+                self.faults.append(
+                    f"{name}_FILE: cannot read {path} ({type(error).__name__}): "
+                    "name a readable UTF-8 file"
+                )
+        return value or None
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """Return a required text, or its default."""
+        value = self.raw(name)
+        if value is None and default is None:
+            self.faults.append(f"{name} is not set: it is required")
+        return value if value is not None else (default or "")
+
+    def secret(self, name: str) -> Secret:
+        """Return a required text that must not be seen."""
+        return Secret(self.text(name))
+
+    def optional_secret(self, name: str) -> Secret | None:
+        """Return a text that must not be seen, or None when it is not set."""
+        value = self.raw(name)
+        return None if value is None else Secret(value)
+
+    def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
+        """Return one of the allowed words."""
+        value = self.text(name, default).lower()
+        if value not in allowed:
+            self.faults.append(f"{name} is {value!r}: it must be one of {', '.join(allowed)}")
+        return value
+
+    def seconds(self, name: str, default: float, *, at_least: float = 0.0) -> float:
+        """Return a duration in seconds; decimals are fine."""
+        return self._number(name, float, default, at_least, "a number of seconds")
+
+    def port(self, name: str, default: int) -> int:
+        """Return a TCP port; 0 lets the system choose one."""
+        port = self._number(name, int, default, 0, "a port number")
+        if port > 65535:  # noqa: PLR2004 - the highest TCP port
+            self.faults.append(f"{name} is {port}: a port is at most 65535")
+        return port
+
+    def _number(
+        self, name: str, kind: Callable[[str], T], default: T, at_least: float, what: str
+    ) -> T:
+        value = self.raw(name)
+        if value is None:
+            return default
+        try:
+            number = kind(value)
+            if not at_least <= number < float("inf"):  # type: ignore[operator]
+                self.faults.append(f"{name} is {value!r}: it must be at least {at_least:g}")
+                return default
+        except ValueError:
+            self.faults.append(f"{name} is {value!r}: it must be {what}")
+            return default
+        return number
+
+    def url(self, name: str, default: str | None = None) -> str:
+        """Return an http(s) URL without a trailing slash; plain http for loopback hosts only."""
+        value = self.text(name, default).rstrip("/")
+        if value and (fault := url_fault(value)):
+            self.faults.append(f"{name} is {value!r}: {fault}")
+        return value
+
+    def urls(self, name: str) -> tuple[str, ...]:
+        """Return comma-separated URLs, in order."""
+        values = tuple(part.strip().rstrip("/") for part in self.text(name).split(",") if part)
+        for value in values:
+            if fault := url_fault(value):
+                self.faults.append(f"{name} holds {value!r}: {fault}")
+        return values
+
+    def key_ring(self, name: str, *, length: int | None = None) -> KeyRing:
+        """Return keys written `id:base64,…`. Faults never show key material."""
+        keys: list[Key] = []
+        for place, part in enumerate(self.text(name).split(","), start=1):
+            if not part.strip():
+                continue
+            key_id, _, encoded = part.strip().partition(":")
+            try:
+                secret = base64.b64decode(encoded, validate=True)
+            except binascii.Error:
+                self.faults.append(f"{name}: entry {place} is not id:base64")
+                continue
+            if not key_id or (len(secret) != length if length else len(secret) < 16):  # noqa: PLR2004 - 128 bits
+                wanted = f"exactly {length}" if length else "at least 16"
+                self.faults.append(f"{name}: entry {place} needs an id and {wanted} bytes of key")
+                continue
+            keys.append(Key(key_id, secret))
+        if len({key.id for key in keys}) != len(keys):
+            self.faults.append(f"{name}: two keys have the same id")
+        if not keys and not any(fault.startswith(name) for fault in self.faults):
+            self.faults.append(f"{name} holds no key: write id:base64,…")
+        return KeyRing(tuple(keys))
+
+
+def url_fault(value: str) -> str | None:
+    """Say what is wrong with a URL, or None: https, or http on a loopback host."""
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "it is not a URL"
+    if parts.scheme not in ("http", "https") or not host:
+        return "it must be an http or https URL with a host"
+    if parts.scheme == "http" and not is_loopback(host):
+        return "plain http is accepted for loopback hosts only; use https"
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name means this machine, without asking a name server."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaSettings:
+    """How to reach Kafka, and the prefix of the topics."""
+
+    bootstrap_servers: str
+    topic_prefix: str
+    security_protocol: str
+    sasl_mechanism: str | None
+    sasl_username: str | None
+    sasl_password: Secret | None
+    ca_file: str | None
+
+    @classmethod
+    def read(cls, reader: Reader) -> "KafkaSettings":
+        """Read the `KAFKA_…` variables."""
+        protocols = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
+        return cls(
+            bootstrap_servers=reader.text("KAFKA_BOOTSTRAP_SERVERS"),
+            topic_prefix=reader.text("KAFKA_TOPIC_PREFIX", ""),
+            security_protocol=reader.choice(
+                "KAFKA_SECURITY_PROTOCOL", protocols, "plaintext"
+            ).upper(),
+            sasl_mechanism=reader.raw("KAFKA_SASL_MECHANISM"),
+            sasl_username=reader.raw("KAFKA_SASL_USERNAME"),
+            sasl_password=reader.optional_secret("KAFKA_SASL_PASSWORD"),
+            ca_file=reader.raw("KAFKA_CA_FILE"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """How much to log, and in which form."""
+
+    level: str
+    format: str
+
+    @classmethod
+    def read(cls, reader: Reader) -> "LogSettings":
+        """Read `LOG_LEVEL` and `LOG_FORMAT`."""
+        levels = ("debug", "info", "warning", "error", "critical")
+        return cls(
+            level=reader.choice("LOG_LEVEL", levels, "info"),
+            format=reader.choice("LOG_FORMAT", ("json", "console"), "json"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BindSettings:
+    """Where a program listens."""
+
+    host: str
+    port: int
+    internal_port: int
+    metrics_port: int
+
+    @classmethod
+    def read(cls, reader: Reader, *, port: int) -> "BindSettings":
+        """Read `HTTP_HOST`, `HTTP_PORT` (default `port`), `INTERNAL_PORT`, `METRICS_PORT`."""
+        return cls(
+            host=reader.text("HTTP_HOST", "0.0.0.0"),  # noqa: S104 - a container's every address
+            port=reader.port("HTTP_PORT", port),
+            internal_port=reader.port("INTERNAL_PORT", 8082),
+            metrics_port=reader.port("METRICS_PORT", 9090),
+        )
+
+
+def read_or_exit(read: Callable[[Reader], T]) -> T:
+    """Read settings at a program's start; print every fault and end with 78 if there is one."""
+    reader = Reader()
+    settings = read(reader)
+    try:
+        reader.finish()
+    except BadSettings as error:
+        stop_for(error)
+    return settings
+
+
+def stop_for(error: BadSettings) -> NoReturn:
+    """Print each fault on a line of its own and end the process with EX_CONFIG."""
+    sys.stderr.write("The settings are not usable:\n")
+    for fault in error.faults:
+        sys.stderr.write(f"  - {fault}\n")
+    raise SystemExit(EX_CONFIG)

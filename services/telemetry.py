@@ -1,0 +1,63 @@
+"""Logs that carry no secrets, and the trace context that travels with a notice."""
+
+import logging
+import re
+import secrets
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+from services.settings import LogSettings
+
+NOISY = ("httpx2", "httpcore2", "asyncpg", "aiokafka", "uvicorn.access", "asyncio")
+TRACEPARENT = re.compile(r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
+FORBIDDEN_FIELDS = ("token", "secret", "authorization", "password", "cookie", "code_verifier")
+
+
+def configure_logging(settings: LogSettings, program: str) -> None:
+    """Write one line an event to stderr, as JSON or for the console; no locals in tracebacks."""
+    level = getattr(logging, settings.level.upper())
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(message)s", force=True)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it reports each retry at WARNING
+    transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    renderers: list[Any] = (
+        [
+            structlog.processors.ExceptionRenderer(transformer),
+            structlog.processors.JSONRenderer(),
+        ]
+        if settings.format == "json"
+        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _cover_secrets,
+            *renderers,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(program=program)
+
+
+def _cover_secrets(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    for name in event:
+        if any(word in name.lower() for word in FORBIDDEN_FIELDS):
+            event[name] = "***"
+    return event
+
+
+def traceparent_of(header: str | None) -> str:
+    """Carry a valid W3C `traceparent` on, or begin a new trace."""
+    if header and TRACEPARENT.match(header):
+        return header
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
