@@ -6,17 +6,17 @@ The only module that imports asyncpg. Errors of the network and of a server that
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib import resources
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import asyncpg
 
 from services.errors import TryLater
 
 UniqueViolation = asyncpg.UniqueViolationError
-Row = asyncpg.Record
+Row: TypeAlias = Mapping[str, Any]
 
 CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 10.0
@@ -76,7 +76,8 @@ class Postgres:
     async def fetchrow(self, sql: str, *args: Any) -> Row | None:
         """Return the first row, or None. Raises TryLater when Postgres is away."""
         async with self._connection() as connection:
-            return await connection.fetchrow(sql, *args)
+            row: Row | None = await connection.fetchrow(sql, *args)
+            return row
 
     async def fetchval(self, sql: str, *args: Any) -> Any:
         """Return the first column of the first row, or None. Raises TryLater as `fetch`."""

@@ -78,7 +78,7 @@ class KeyRing:
 
 
 class Reader:
-    """Reads variables of one environment and gathers the faults; `finish()` raises them together."""
+    """Reads variables of one environment and gathers the faults, which `finish()` raises."""
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
