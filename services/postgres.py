@@ -193,3 +193,57 @@ def _migrations_of(owner: str) -> list[tuple[str, str]]:
     folder = resources.files(owner) / "migrations"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return [(name, (folder / name).read_text(encoding="utf-8")) for name in names]
+
+
+async def pending_migrations(url: str, owners: Sequence[str]) -> list[str]:
+    """Return the migrations, as `owner/name`, that `migrate` would apply now."""
+    connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
+    try:
+        ledger = await connection.fetchval("SELECT to_regclass('public.connector_migrations')")
+        pending: list[str] = []
+        for owner in owners:
+            rows = await connection.fetch(LIST_APPLIED, owner) if ledger else []
+            done = {row["name"] for row in rows}
+            pending += [f"{owner}/{name}" for name, _ in _migrations_of(owner) if name not in done]
+        return pending
+    finally:
+        await connection.close(timeout=5)
+
+
+WORKER_GRANTS = (
+    "GRANT USAGE ON SCHEMA mirror TO {role}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA mirror TO {role}",
+    "GRANT USAGE ON ALL SEQUENCES IN SCHEMA mirror TO {role}",
+    # what happened stays written: the worker adds to the log and never rewrites it
+    "REVOKE UPDATE, DELETE ON mirror.activity FROM {role}",
+)
+TOKEN_GRANTS = (
+    "GRANT USAGE ON SCHEMA authority TO {role}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA authority TO {role}",
+    "GRANT USAGE ON ALL SEQUENCES IN SCHEMA authority TO {role}",
+    # the pages show progress and activity; they write nothing there
+    "GRANT USAGE ON SCHEMA mirror TO {role}",
+    "GRANT SELECT ON ALL TABLES IN SCHEMA mirror TO {role}",
+)
+
+
+async def grant_roles(url: str, *, worker_role: str | None, token_role: str | None) -> None:
+    """Give two existing roles what the worker and the token service need, and nothing else.
+
+    Raises:
+        ValueError: a role does not exist.
+    """
+    connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
+    try:
+        async with connection.transaction():
+            for role, grants in ((worker_role, WORKER_GRANTS), (token_role, TOKEN_GRANTS)):
+                if role is None:
+                    continue
+                if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname=$1", role):
+                    message = f"the role {role!r} does not exist: create it first (CREATE ROLE)"
+                    raise ValueError(message)
+                quoted = await connection.fetchval("SELECT quote_ident($1)", role)
+                for grant in grants:
+                    await connection.execute(grant.format(role=quoted))
+    finally:
+        await connection.close(timeout=5)
