@@ -1,0 +1,1 @@
+"""The operators' command, `connector`: bring the service up, look at it, mend it."""

@@ -17,6 +17,7 @@ from services.errors import TryLater
 
 UniqueViolation = asyncpg.UniqueViolationError
 Row: TypeAlias = Mapping[str, Any]
+CONNECTION_FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 10.0
@@ -130,7 +131,7 @@ async def open_postgres(
             server_settings=SERVER_SETTINGS,
             init=_read_json_as_values,
         )
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+    except CONNECTION_FAULTS as error:
         message = f"Postgres cannot be reached ({type(error).__name__}): check DATABASE_URL"
         raise TryLater(message, reason="postgres_down") from error
     try:

@@ -1,0 +1,28 @@
+"""`connector`: one command for those who run the service."""
+
+import click
+
+from connector.demo.command import demo
+from connector.diagnosis import doctor, status
+from connector.mending import replay, resync, rotate
+from connector.preparing import migrate, topics
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(package_name="part3-procore-connector")
+def main() -> None:
+    """Keep Part3 and Procore in step: prepare, look at and mend the service.
+
+    Every command reads the same environment as the programs (docs/configuration.md). Exit codes:
+    0 all is well, 1 something is wrong and was named, 2 the command was misused, 78 the settings
+    are not usable.
+    """
+
+
+for command in (migrate, topics, doctor, status, resync, replay, rotate, demo):
+    main.add_command(command)
+
+if __name__ == "__main__":
+    main()
