@@ -1,0 +1,260 @@
+"""Everything on one machine: the three programs, both stand-ins and the mail inbox.
+
+The demo shows it to people; the tests of the whole system break it on purpose.
+"""
+
+import asyncio
+import base64
+import secrets
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.processes import Program
+from deploy.local.readiness import Ready, http_ready, port_ready
+
+FAST = {
+    # A demo's patience: the same machinery, looked at more often than a real project needs.
+    "LOOK_DELAY_S": "1.0",
+    "SETTLE_S": "15",
+    "SWEEP_S": "60",
+    "RECHECK_S": "2",
+    "RETRY_MAX_S": "30",
+    "WRITE_DEADLINE_S": "10",
+    "QUIET_S": "15",
+    "KAFKA_SESSION_TIMEOUT_S": "10",
+}
+
+
+def new_key(name: str) -> str:
+    """Return a fresh 256-bit key written `id:base64`."""
+    return f"{name}:{base64.b64encode(secrets.token_bytes(32)).decode()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """A free port for each thing that listens."""
+
+    procore: int = field(default_factory=free_port)
+    procore_storage: int = field(default_factory=free_port)
+    part3: int = field(default_factory=free_port)
+    inbox: int = field(default_factory=free_port)
+    smtp: int = field(default_factory=free_port)
+    gateway: int = field(default_factory=free_port)
+    gateway_metrics: int = field(default_factory=free_port)
+    pages: int = field(default_factory=free_port)
+    internal: int = field(default_factory=free_port)
+    pages_metrics: int = field(default_factory=free_port)
+
+
+def url_of(port: int) -> str:
+    """Return the address of a port of this machine."""
+    return f"http://{LOOPBACK}:{port}"
+
+
+class Stack:
+    """The programs of one run, by name, and where each is reached."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        kafka_bootstrap: str,
+        database_url: str,
+        topic_prefix: str = "",
+        overrides: Mapping[str, str] | None = None,
+    ) -> None:
+        """Describe the programs; `start` starts them.
+
+        Args:
+            folder: the run's folder, for data and logs.
+            kafka_bootstrap: as KAFKA_BOOTSTRAP_SERVERS.
+            database_url: as DATABASE_URL.
+            topic_prefix: as KAFKA_TOPIC_PREFIX.
+            overrides: variables that replace those of FAST.
+        """
+        self.folder = folder
+        self.ports = Ports()
+        self.programs: dict[str, Program] = {}
+        self.procore = url_of(self.ports.procore)
+        self.part3 = url_of(self.ports.part3)
+        self.inbox = url_of(self.ports.inbox)
+        self.gateway = url_of(self.ports.gateway)
+        self.pages = url_of(self.ports.pages)
+        self.internal = url_of(self.ports.internal)
+        self.environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+            "KAFKA_TOPIC_PREFIX": topic_prefix,
+            "DATABASE_URL": database_url,
+            "WEBHOOK_SECRET_KEYS": new_key("w1"),
+            "PART3_WEBHOOK_SECRETS": "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
+            "TOKEN_ENCRYPTION_KEYS": new_key("t1"),
+            "PART3_LAUNCH_KEYS": new_key("l1"),
+            "INTERNAL_API_KEYS": new_key("i1"),
+            "PROCORE_LOGIN_URL": self.procore,
+            "PROCORE_API_URL": self.procore,
+            "PROCORE_CLIENT_ID": "part3-connector",
+            "PROCORE_CLIENT_SECRET": secrets.token_urlsafe(24),
+            "PROCORE_FILE_ORIGINS": f"{self.procore},{url_of(self.ports.procore_storage)}",
+            "PUBLIC_URL": self.pages,
+            "GATEWAY_PUBLIC_URL": self.gateway,
+            "PART3_API_URL": self.part3,
+            "PART3_API_TOKEN": secrets.token_urlsafe(24),
+            "PART3_ORIGIN": self.part3,
+            "TOKEN_SERVICE_URL": self.internal,
+            "HTTP_HOST": LOOPBACK,
+            "LOG_LEVEL": "info",
+            **FAST,
+            **(overrides or {}),
+        }
+
+    @property
+    def callback_url(self) -> str:
+        """Where Procore sends people back to."""
+        return f"{self.pages}/oauth/procore/callback"
+
+    async def start(self, *, workers: int = 1) -> None:
+        """Start all of it, each when what it leans on is ready."""
+        await self.start_standins()
+        await self.prepare()
+        await self.add_gateway()
+        await self.add_token_service()
+        for number in range(1, workers + 1):
+            await self.add_worker(number)
+
+    async def start_standins(self) -> None:
+        """Start Procore's and Part3's stand-ins and the mail inbox."""
+        await self._add(
+            "inbox",
+            ["-m", "sandbox.inbox"],
+            {
+                "SANDBOX_INBOX_DATA": str(self.folder / "inbox"),
+                "SANDBOX_INBOX_HOST": LOOPBACK,
+                "SANDBOX_INBOX_PORT": str(self.ports.inbox),
+                "SANDBOX_SMTP_PORT": str(self.ports.smtp),
+            },
+            port=self.ports.inbox,
+        )
+        await self._add(
+            "procore",
+            ["-m", "sandbox.procore"],
+            {
+                "SANDBOX_PROCORE_DATA": str(self.folder / "procore"),
+                "SANDBOX_PROCORE_HOST": LOOPBACK,
+                "SANDBOX_PROCORE_PORT": str(self.ports.procore),
+                "SANDBOX_PROCORE_STORAGE_PORT": str(self.ports.procore_storage),
+                "SANDBOX_PROCORE_CLIENT_ID": self.environment["PROCORE_CLIENT_ID"],
+                "SANDBOX_PROCORE_CLIENT_SECRET": self.environment["PROCORE_CLIENT_SECRET"],
+                "SANDBOX_PROCORE_REDIRECT_URIS": self.callback_url,
+            },
+            port=self.ports.procore,
+        )
+        await self._add(
+            "part3",
+            ["-m", "sandbox.part3"],
+            {
+                "SANDBOX_PART3_DATA": str(self.folder / "part3"),
+                "SANDBOX_PART3_HOST": LOOPBACK,
+                "SANDBOX_PART3_PORT": str(self.ports.part3),
+                "PART3_API_TOKEN": self.environment["PART3_API_TOKEN"],
+                "PART3_WEBHOOK_SECRET": self.environment["PART3_WEBHOOK_SECRETS"],
+                "PART3_LAUNCH_KEYS": self.environment["PART3_LAUNCH_KEYS"],
+                "GATEWAY_URL": self.gateway,
+                "CONNECTOR_PUBLIC_URL": self.pages,
+                "SMTP_HOST": LOOPBACK,
+                "SMTP_PORT": str(self.ports.smtp),
+            },
+            port=self.ports.part3,
+        )
+
+    async def prepare(self) -> None:
+        """Make the schemas and the topics, as an operator does before the programs start."""
+        for arguments in (["migrate"], ["topics", "--partitions", "6"]):
+            name = f"connector-{arguments[0]}"
+            program = Program(
+                name,
+                [sys.executable, "-m", "connector", *arguments],
+                folder=self.folder,
+                environment=self.environment,
+                ready=None,
+            )
+            await program.start()
+            await _wait_for_end(program)
+
+    async def add_gateway(self) -> None:
+        """Start the webhook gateway."""
+        mine = {
+            "HTTP_PORT": str(self.ports.gateway),
+            "METRICS_PORT": str(self.ports.gateway_metrics),
+        }
+        await self._add_ours("gateway", "webhook_gateway", mine, f"{self.gateway}/readyz")
+
+    async def add_token_service(self) -> None:
+        """Start the token service."""
+        mine = {
+            "HTTP_PORT": str(self.ports.pages),
+            "INTERNAL_PORT": str(self.ports.internal),
+            "METRICS_PORT": str(self.ports.pages_metrics),
+        }
+        await self._add_ours("token-service", "token_service", mine, f"{self.pages}/readyz")
+
+    async def add_worker(self, number: int) -> Program:
+        """Start a sync worker, the `number`th."""
+        port = free_port()
+        mine = {"METRICS_PORT": str(port), "WORKER_ID": f"worker-{number}"}
+        name = f"worker-{number}"
+        await self._add_ours(name, "sync_worker", mine, f"{url_of(port)}/readyz")
+        return self.programs[name]
+
+    async def stop(self) -> None:
+        """Stop all programs, those that lean on others first."""
+        for program in reversed(list(self.programs.values())):
+            await program.stop()
+
+    def failed(self) -> Program | None:
+        """Return a program that ended by itself, if one has."""
+        return next((program for program in self.programs.values() if program.has_failed), None)
+
+    async def _add(
+        self, name: str, arguments: list[str], variables: Mapping[str, str], *, port: int
+    ) -> None:
+        await self._start(name, arguments, variables, port_ready(port))
+
+    async def _add_ours(
+        self, name: str, module: str, variables: Mapping[str, str], readyz: str
+    ) -> None:
+        environment = {**self.environment, **variables}
+        await self._start(name, ["-m", module], environment, http_ready(readyz))
+
+    async def _start(
+        self, name: str, arguments: list[str], environment: Mapping[str, str], ready: Ready
+    ) -> None:
+        program = Program(
+            name,
+            [sys.executable, *arguments],
+            folder=self.folder,
+            environment=environment,
+            ready=ready,
+        )
+        self.programs[name] = program
+        await program.start()
+
+
+async def _wait_for_end(program: Program) -> None:
+    async with asyncio.timeout(60):
+        while program.is_running:
+            await asyncio.sleep(0.05)
+    if program.returncode != 0:
+        raise program.failure(f"ended with {program.returncode}")
+
+
+@asynccontextmanager
+async def running_stack(stack: Stack, *, workers: int = 1) -> AsyncIterator[Stack]:
+    """Start a stack, and stop it at the end whatever happens."""
+    async with AsyncExitStack() as cleanup:
+        cleanup.push_async_callback(stack.stop)
+        await stack.start(workers=workers)
+        yield stack
