@@ -1,0 +1,1 @@
+"""What people see: pages, their templates and style, and live progress."""
