@@ -245,7 +245,7 @@ class Stack:
 
 async def _wait_for_end(program: Program) -> None:
     async with asyncio.timeout(60):
-        while program.is_running:
+        while program.is_running:  # noqa: ASYNC110 - a process, which sets no event
             await asyncio.sleep(0.05)
     if program.returncode != 0:
         raise program.failure(f"ended with {program.returncode}")
