@@ -1,0 +1,1 @@
+"""How the connector is put to work: on a newcomer's machine, and in production."""

@@ -1,0 +1,82 @@
+"""The real Kafka and PostgreSQL that tests share: started by the first test that wants them."""
+
+import secrets
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from deploy.local.kafka import LocalKafka, start_kafka
+from deploy.local.postgres import LocalPostgres, start_postgres
+from deploy.local.runs import DATA_FOLDER, Run, open_run
+from deploy.local.servers import named_database, named_kafka
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def local_run() -> AsyncIterator[Run]:
+    """The session's run; programs started in it end with the session."""
+    async with open_run(DATA_FOLDER) as run:
+        yield run
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_kafka(local_run: Run) -> LocalKafka | None:
+    return None if named_kafka() else await start_kafka(local_run, DATA_FOLDER / "cache")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_postgres(local_run: Run) -> LocalPostgres | None:
+    return None if named_database() else await start_postgres(local_run)
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(shared_kafka: LocalKafka | None) -> str:
+    """host:port of a real Kafka; topics are the test's own to make, under names of its own."""
+    return shared_kafka.bootstrap_servers if shared_kafka else named_kafka()
+
+
+@pytest.fixture(scope="session")
+def database_url(shared_postgres: LocalPostgres | None) -> str:
+    """URL of a real PostgreSQL, of somebody who may create databases and roles."""
+    return shared_postgres.url if shared_postgres else named_database()
+
+
+@pytest_asyncio.fixture
+async def database(database_url: str) -> AsyncIterator[str]:
+    """URL of an empty database of the test's own."""
+    name = f"test_{secrets.token_hex(6)}"
+    await _at_server(database_url, f"CREATE DATABASE {name}")
+    try:
+        yield urlsplit(database_url)._replace(path=f"/{name}").geturl()
+    finally:
+        await _at_server(database_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _at_server(database_url: str, command: str) -> None:
+    server = await asyncpg.connect(database_url)  # its own, as a test may restart the server
+    try:
+        await server.execute(command)
+    finally:
+        await server.close()
+
+
+@pytest_asyncio.fixture
+async def local_kafka(shared_kafka: LocalKafka | None) -> AsyncIterator[LocalKafka]:
+    """The Kafka of the session to kill, pause and start again; it runs again afterwards."""
+    if shared_kafka is None:
+        pytest.skip("KAFKA_BOOTSTRAP_SERVERS names a Kafka that is not ours to kill")
+    yield shared_kafka
+    shared_kafka.program.resume()
+    await shared_kafka.program.start()
+
+
+@pytest_asyncio.fixture
+async def local_postgres(shared_postgres: LocalPostgres | None) -> AsyncIterator[LocalPostgres]:
+    """The PostgreSQL of the session to kill, pause and start again; it runs again afterwards."""
+    if shared_postgres is None:
+        pytest.skip("DATABASE_URL names a PostgreSQL that is not ours to kill")
+    yield shared_postgres
+    shared_postgres.program.resume()
+    await shared_postgres.program.start()
