@@ -1,0 +1,184 @@
+"""What the pages need of the rest of the token service, no larger than they need it.
+
+Each protocol has one real implementation and one fake. What fails for now is `TryLater`; what a
+person must mend is `NeedsPerson`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from starlette.requests import Request
+
+from schemas.connections import ConnectionState
+from schemas.returns import Project
+from token_service.public.render import Viewer
+
+
+class Session(Viewer, Protocol):
+    """A signed-in visit."""
+
+    @property
+    def user_id(self) -> str:
+        """Their id in Part3."""
+
+
+class Sessions(Protocol):
+    """Who is visiting, and whether a form is theirs."""
+
+    async def visitor(self, request: Request) -> Session | None:
+        """Return the visit that the request's cookie belongs to, or None."""
+
+    def own_form(self, request: Request, session: Session, csrf_token: str) -> bool:
+        """Tell whether a form was sent from this visit's own page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantView:
+    """What people may know of a grant; never a token."""
+
+    state: Literal["active", "needs_reauthorization"]
+    procore_user_id: str
+    procore_name: str
+    procore_login: str | None
+    authorized_at: datetime
+
+
+class Grants(Protocol):
+    """People's authorizations."""
+
+    async def view(self, user_id: str) -> GrantView | None:
+        """Return a person's grant, or None when there is none."""
+
+    async def revoke(self, user_id: str) -> None:
+        """Tell Procore and forget; once more is harmless. Raises TryLater."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionView:
+    """A connection with the names people know it by."""
+
+    project_id: str
+    state: ConnectionState
+    procore_company_id: str
+    procore_company_name: str
+    procore_project_id: str
+    procore_project_name: str
+    owner_user_id: str
+    owner_name: str
+    connected_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A connection that somebody asks for. `once` names the form: sent twice, it counts once."""
+
+    project_id: str
+    project_name: str
+    procore_company_id: str
+    procore_company_name: str
+    procore_project_id: str
+    procore_project_name: str
+    owner_user_id: str
+    owner_name: str
+    once: str
+
+
+class Connections(Protocol):
+    """Projects tied to Procore, with their hooks."""
+
+    async def view(self, project_id: str) -> ConnectionView | None:
+        """Return a project's connection, also a disconnected one, or None."""
+
+    async def owned_by(self, user_id: str) -> Sequence[ConnectionView]:
+        """Return the active connections that this person made."""
+
+    async def create(self, order: Order) -> None:
+        """Write the connection and make its hook; both or neither stay.
+
+        The same `once` again, or the same Procore project again, does nothing more.
+
+        Raises:
+            NeedsPerson: `already_connected` (this or that project is tied to another), `form_used`
+                (the form was used for a connection that has been disconnected since), or what
+                Procore says against the hook, e.g. `not_permitted`, `app_not_installed`.
+            TryLater: Procore or Postgres does not answer; nothing half-made stays.
+        """
+
+    async def disconnect(self, project_id: str, by_user_id: str) -> None:
+        """Stop both directions and remove the hook; once more is harmless. Raises TryLater."""
+
+
+class Part3(Protocol):
+    """Who is on a project."""
+
+    async def project(self, project_id: str) -> Project | None:
+        """Ask for a project with its team, None when there is none. Raises TryLater."""
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """A Procore company."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcoreProject:
+    """A Procore project."""
+
+    id: str
+    name: str
+    number: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAccess:
+    """What a person may do with one tool of a Procore project; `level` is Procore's word."""
+
+    tool: Literal["rfis", "submittals"]
+    enabled: bool
+    level: str  # None, Read Only, Standard, Admin
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCounts:
+    """How many records a project has; None where Procore does not say."""
+
+    rfis: int | None
+    submittals: int | None
+
+
+class Procore(Protocol):
+    """Procore as one person sees it, under that person's own grant.
+
+    All raise TryLater, and NeedsPerson with `needs_reauthorization`, `app_not_installed` or
+    `not_permitted`.
+    """
+
+    async def companies(self, user_id: str) -> Sequence[Company]:
+        """Return the companies they belong to."""
+
+    async def projects(self, user_id: str, company_id: str) -> Sequence[ProcoreProject]:
+        """Return the active projects of a company they are in."""
+
+    async def tools(
+        self, user_id: str, company_id: str, procore_project_id: str
+    ) -> Sequence[ToolAccess]:
+        """Return their access to the RFIs and Submittals tools."""
+
+    async def counts(self, user_id: str, company_id: str, procore_project_id: str) -> RecordCounts:
+        """Count the project's RFIs and submittals."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything the pages reach out to."""
+
+    sessions: Sessions
+    grants: Grants
+    connections: Connections
+    part3: Part3
+    procore: Procore
