@@ -1,0 +1,74 @@
+# Everything below works on a machine that has make, Python 3.11 or newer, and a network.
+# What is downloaded lies in .venv and .data; a second run finds it there and starts at once.
+
+PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
+	if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+	then echo $$candidate; break; fi; done)
+
+RUN := .venv/bin/python
+READY := .venv/.in-step-with-the-lock
+CODE := schemas services webhook_gateway token_service sync_worker connector sandbox deploy tests $(wildcard bench)
+PYTEST := $(RUN) -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-browser prepare fmt lint types test test-unit test-stack demo up migrate lock clean
+
+help: ## Show this list
+	@echo "make demo    plays the whole system; make test    checks all of it. Each sets up what it needs."
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY) prepare ## Play the article's story, then stay up to be used (ONCE=1: end after the story)
+	@$(RUN) -m connector demo $(if $(ONCE),--once)
+
+test: lint types setup-browser prepare ## Lint, types and every test, on a real Kafka, PostgreSQL and browser
+	$(PYTEST) $(ARGS)
+
+test-unit: $(READY) ## The tests that need no server and no browser
+	$(PYTEST) -m "not kafka and not postgres and not browser and not stack" $(ARGS)
+
+test-stack: $(READY) setup-browser prepare ## The tests of all programs together
+	$(PYTEST) -m "stack" $(ARGS)
+
+lint: $(READY) ## Rules of the code and its layout
+	$(RUN) -m ruff check $(CODE)
+	$(RUN) -m ruff format --check $(CODE)
+
+types: $(READY) ## Types, and results that are returned and dropped
+	$(RUN) -m mypy
+	$(RUN) -m basedpyright --level error
+
+fmt: $(READY) ## Write the code as the rules want it, where a tool can
+	$(RUN) -m ruff check --fix $(CODE)
+	$(RUN) -m ruff format $(CODE)
+
+up: $(READY) prepare ## A Kafka and a PostgreSQL alone, until Ctrl-C
+	@$(RUN) -m deploy.local.up
+
+migrate: $(READY) ## Bring the database of DATABASE_URL up to date
+	@$(RUN) -m connector migrate
+
+setup: $(READY) prepare ## Everything that demo needs, downloaded beforehand
+
+setup-browser: $(READY) ## A Chromium for the page tests, unless one is installed
+	@$(RUN) -m deploy.local.prepare --browser
+
+prepare: $(READY)
+	@$(RUN) -m deploy.local.prepare
+
+lock: $(READY) ## Pin the newest packages that pyproject.toml allows, with their hashes
+	$(RUN) -m uv pip compile pyproject.toml --extra demo --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-annotate --upgrade --quiet \
+		--custom-compile-command "make lock" --output-file requirements.lock
+	$(RUN) -m deploy.local.jars
+
+clean: ## Remove all that was downloaded and made here
+	rm -rf .venv .data .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+$(READY): requirements.lock pyproject.toml
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Python 3.11 or newer is needed, and none was found on the PATH." >&2; \
+		echo "Install one (Debian, Ubuntu: python3 python3-venv), or say where it is: make PYTHON=/path/to/python3" >&2; \
+		exit 1; fi
+	@$(PYTHON) deploy/local/environment.py
+	@touch $@
