@@ -78,7 +78,7 @@ def main() -> None:
     say(f"Making .venv with Python {sys.version.split()[0]}")
     subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
     packages = sum("==" in line for line in LOCK_FILE.read_text().splitlines())
-    say(f"Installing {packages} packages from {LOCK_FILE.name}, some 350 MB the first time")
+    say(f"Installing {packages} packages from {LOCK_FILE.name}, some 260 MB the first time")
     run_pip("install", "--require-hashes", "-r", str(LOCK_FILE))
     say("Installing this project itself, to be edited in place")
     run_pip("install", "--no-deps", "--no-build-isolation", "--editable", ".")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 import requests
+import truststore
 from jgo.maven import MavenContext, PythonResolver
 
 from deploy.local.progress import Progress
@@ -116,6 +117,7 @@ def _is_there(jar: Jar, repository: Path) -> bool:
 def _download_all(jars: list[Jar], repository: Path, given_up: threading.Event) -> None:
     total_bytes = sum(jar.size for jar in jars)
     with (
+        _trusting_what_the_system_trusts(),
         tempfile.TemporaryDirectory(dir=repository.parent, prefix="unfinished-") as staging,
         Progress(f"Kafka {KAFKA_VERSION}", len(jars), total_bytes) as progress,
         ThreadPoolExecutor(_AT_ONCE) as pool,
@@ -135,6 +137,20 @@ def _download_all(jars: list[Jar], repository: Path, given_up: threading.Event) 
             given_up.set()
             pool.shutdown(cancel_futures=True)
             raise
+
+
+@contextlib.contextmanager
+def _trusting_what_the_system_trusts() -> Iterator[None]:
+    """Check certificates as the machine's own tools do.
+
+    By itself the client knows only the list it was shipped with, and not the authority of a
+    company whose proxy opens what leaves the building.
+    """
+    truststore.inject_into_ssl()
+    try:
+        yield
+    finally:
+        truststore.extract_from_ssl()
 
 
 def _download(jar: Jar, staging: Path, repository: Path, note: Callable[[int], None]) -> None:
@@ -179,7 +195,7 @@ def _context(repository: Path, resolver: PythonResolver) -> MavenContext:
 
 def _pin() -> None:
     """Resolve Kafka and all it needs, and write `kafka-jars.txt`."""
-    with tempfile.TemporaryDirectory() as folder:
+    with _trusting_what_the_system_trusts(), tempfile.TemporaryDirectory() as folder:
         context = _context(Path(folder), PythonResolver())
         print("Resolving", *_WANTED)
         inputs, needed = context.resolver.resolve(
