@@ -1,0 +1,50 @@
+"""What proves that a delivery is Procore's: the `Authorization` value we registered with the hook.
+
+The value is derived from the Part3 project and the hook's generation, so the gateway needs no store
+to know it: `Bearer base64url(HMAC-SHA256(key, "procore/" + project id + "/" + generation))`.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from services.settings import KeyRing
+
+
+def hook_secret(key: bytes, project_id: str, generation: int) -> str:
+    """Return the `Authorization` value of a project's hook.
+
+    Args:
+        key: decoded bytes of one key of `WEBHOOK_SECRET_KEYS`.
+        project_id: Part3's, as it is, not percent-encoded.
+        generation: 1 or more; one more at each rotation or re-creation of the hook.
+    """
+    message = f"procore/{project_id}/{generation}".encode()
+    digest = hmac.digest(key, message, "sha256")
+    return "Bearer " + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def is_hook_secret(ring: KeyRing, sent: Sequence[bytes], project_id: str, generation: int) -> bool:
+    """Tell whether the `Authorization` values of a request prove that the hook is ours.
+
+    Takes the same time whatever was sent: digests of equal length are compared, with every key.
+
+    Args:
+        ring: all keys are accepted, so that one can be rotated.
+        sent: every `Authorization` value of the request; exactly one is right.
+        project_id: from the hook's URL.
+        generation: from the hook's URL.
+    """
+    got = hashlib.sha256(sent[0] if len(sent) == 1 else b"").digest()
+    proven = False
+    for key in ring.keys:
+        expected = hook_secret(key.secret, project_id, generation).encode()
+        proven |= hmac.compare_digest(hashlib.sha256(expected).digest(), got)
+    return proven
+
+
+def hook_url(gateway_public_url: str, project_id: str, generation: int) -> str:
+    """Return where Procore sends a hook's deliveries; the project id is percent-encoded in it."""
+    return f"{gateway_public_url.rstrip('/')}/procore/{quote(project_id, safe='')}/{generation}"

@@ -1,0 +1,424 @@
+"""One client's connection, held to limits that uvicorn does not have.
+
+uvicorn has no deadline for a header, no limit on a body or on the number of header lines, and
+reads ahead without end on a pipelined connection. Here each request's header is collected whole,
+checked, and only then parsed (by llhttp, in its strict mode); the next request is not looked at
+before the answer to this one is written.
+"""
+
+import asyncio
+import re
+from enum import Enum, auto
+from typing import Any, cast
+from urllib.parse import unquote
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from services.http_exchange import STATUS_LINES, AsgiApp, Exchange, Headers, Scope
+from services.http_limits import CountRefusal, Limits, count_nothing, error_body
+
+END_OF_HEAD = b"\r\n\r\n"
+HOST = re.compile(rb"[0-9A-Za-z._:\[\]-]{1,255}")
+UPGRADE = re.compile(rb"(?i)\r\nupgrade:[^\r\n]*(?=\r\n)")
+ASGI = {"version": "3.0", "spec_version": "2.3"}
+FORMATS = {"1.0", "1.1"}
+BAD = 400
+TOO_LARGE = 431
+
+
+class Phase(Enum):
+    """What a connection waits for."""
+
+    HEAD = auto()
+    BODY = auto()
+    ANSWER = auto()
+    CLOSING = auto()
+
+
+class Refused(Exception):  # noqa: N818 - reads as what happened to the request
+    """The header is not one we serve."""
+
+
+class Connection(asyncio.Protocol):
+    """Reads requests one after another and lets the application answer each.
+
+    uvicorn's server makes one for each client, and calls `shutdown` when it is asked to end.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],  # noqa: ARG002 - uvicorn's signature; we use no lifespan
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limits: Limits,
+        count: CountRefusal = count_nothing,
+    ) -> None:
+        self._app: AsgiApp = config.loaded_app
+        self._state = server_state
+        self._connections: set[Any] = server_state.connections  # uvicorn names its own classes
+        self._loop = _loop or asyncio.get_running_loop()
+        self._limits = limits
+        self._count = count
+        self._parser = httptools.HttpRequestParser(self)
+        self._phase = Phase.HEAD
+        self._unread = b""  # an incomplete header, or what came before the answer was written
+        self._exchange: Exchange | None = None
+        self._served = 0
+        self._discarded = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._deadline: float | None = None
+        self._reading = True
+        self._client_finished = False
+        self._writable: asyncio.Future[None] | None = None
+
+    # The connection's life.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the header's deadline, or refuse a connection too many."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._server = _address(transport.get_extra_info("sockname"))
+        self._client = _address(transport.get_extra_info("peername"))
+        if len(self._connections) >= self._limits.max_connections:
+            self._refuse(503, "connections")
+            return
+        self._connections.add(self)
+        self._expect_within(self._limits.head_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Tell the application that its client is gone."""
+        self._phase = Phase.CLOSING
+        self._connections.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._exchange is not None:
+            self._exchange.disconnect()
+        self.resume_writing()
+
+    def shutdown(self) -> None:
+        """End now when idle, else after the answer under way."""
+        if self._exchange is None:
+            self._transport.close()
+        else:
+            self._exchange.keep_alive = False
+
+    def eof_received(self) -> bool:
+        """Let an answer under way still be written to a client that has finished sending."""
+        self._client_finished = True
+        return self._phase is Phase.ANSWER
+
+    # Deadlines: one timer a connection, moved lazily, so that a request costs no timer of its own.
+
+    def _expect_within(self, seconds: float) -> None:
+        self._deadline = self._loop.time() + seconds
+        if self._timer is None or self._timer_at > self._deadline:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._set_timer(self._deadline)
+
+    def _set_timer(self, at: float) -> None:
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._deadline is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._set_timer(self._deadline)
+        else:
+            self._expire()
+
+    def _expire(self) -> None:
+        if self._phase is Phase.HEAD:
+            if self._unread or not self._served:
+                self._count("head_too_slow")
+            self._transport.close()
+        else:
+            if self._phase is not Phase.CLOSING:
+                self._count("answer_not_taken")
+            self._transport.abort()
+
+    # Reading.
+
+    def data_received(self, data: bytes) -> None:
+        """Go on with the header or the body that is being read."""
+        while data:
+            if self._phase is Phase.HEAD:
+                data = self._take_head(data)
+            elif self._phase is Phase.BODY:
+                data = self._take_body(data)
+            elif self._phase is Phase.ANSWER:
+                self._unread += data  # of the next request; bounded, as no more is read now
+                self.pause_reading()
+                return
+            else:
+                self._discard(len(data))
+                return
+
+    def _take_head(self, data: bytes) -> bytes:
+        """Begin an exchange once the header is whole; return what came behind it."""
+        first_bytes = not self._unread
+        data = self._unread + data
+        end = data.find(END_OF_HEAD)
+        if max(end, 0 if end >= 0 else len(data)) > self._limits.max_head_bytes:
+            self._refuse(TOO_LARGE, "head_too_large")
+        elif end >= 0:
+            self._unread = b""
+            self._read_head(data[: end + len(END_OF_HEAD)])
+            return data[end + len(END_OF_HEAD) :]
+        elif not _may_become_head(data):
+            self._refuse(BAD, "malformed")
+        else:
+            self._unread = data
+            if first_bytes and self._served:
+                self._expect_within(self._limits.head_s)
+        return b""
+
+    def _read_head(self, head: bytes) -> None:
+        if head.count(b"\n") > self._limits.max_headers + 2:
+            self._refuse(TOO_LARGE, "head_too_large")
+            return
+        if b"pgrade:" in head or b"PGRADE:" in head:
+            head = UPGRADE.sub(b"", head)  # we offer no other protocol, so it is as if not asked
+        try:
+            self._parser.feed_data(head)
+            scope = self._scope()
+        except httptools.HttpParserUpgrade:
+            self._refuse(405, "malformed")  # CONNECT
+        except (httptools.HttpParserError, Refused):
+            self._refuse(BAD, "malformed")
+        else:
+            self._begin(scope)
+
+    def _begin(self, scope: Scope) -> None:
+        self._deadline = None
+        self._exchange = Exchange(
+            self,
+            scope,
+            more_body=not self._complete,
+            # What follows a chunked body starts where a parser thinks it ends: not worth the risk.
+            keep_alive=self._keeps_alive and not self._is_chunked,
+            expects_continue=self._expects_continue,
+        )
+        self._phase = Phase.ANSWER if self._complete else Phase.BODY
+        task = self._loop.create_task(self._exchange.run(self._app))
+        self._state.tasks.add(task)
+        task.add_done_callback(self._state.tasks.discard)
+
+    def _take_body(self, data: bytes) -> bytes:
+        exchange = self._exchange
+        assert exchange is not None  # noqa: S101 - the phase says so; for the type checker
+        mine = data if self._is_chunked else data[: self._body_left]
+        self._body_left -= len(mine)
+        try:
+            self._parser.feed_data(mine)
+        except httptools.HttpParserError:
+            if not self._complete:  # after the end, it is what a chunked body was followed by
+                self._refuse_body(exchange)
+                return b""
+        if self._complete:
+            self._phase = Phase.ANSWER
+            exchange.feed_end()
+        return b"" if self._is_chunked else data[len(mine) :]
+
+    def _refuse_body(self, exchange: Exchange) -> None:
+        exchange.disconnect()
+        if exchange.started:
+            self._count("malformed")
+            self.abort()
+        else:
+            self._refuse(BAD, "malformed")
+
+    def _discard(self, size: int) -> None:
+        self._discarded += size
+        if self._discarded > self._limits.linger_bytes:
+            self._transport.abort()
+
+    # What llhttp tells while it is fed.
+
+    def on_message_begin(self) -> None:
+        """Forget the request before; a second one in one piece follows a chunked body."""
+        if self._phase is Phase.BODY:
+            raise Refused
+        self._url = b""
+        self._headers: Headers = []
+        self._hosts = 0
+        self._body_left = 0
+        self._is_chunked = False
+        self._expects_continue = False
+        self._complete = False
+
+    def on_url(self, url: bytes) -> None:
+        """Collect the request target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect a header line, and note what decides about the body."""
+        if self._phase is Phase.BODY:
+            return  # a trailer of a chunked body
+        name = name.lower()
+        if not value.isascii():
+            raise Refused
+        if name == b"host":
+            self._hosts += 1
+            if HOST.fullmatch(value) is None:
+                raise Refused
+        elif name == b"content-length":
+            self._body_left = int(value)
+        elif name == b"transfer-encoding":
+            if value.lower() != b"chunked" or self._is_chunked:
+                raise Refused
+            self._is_chunked = True
+        elif name == b"expect":
+            self._expects_continue = value.lower() == b"100-continue"
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Note what the parser forgets once the request is complete."""
+        if self._phase is Phase.HEAD:
+            self._version = self._parser.get_http_version()
+            self._keeps_alive = self._version == "1.1" and self._parser.should_keep_alive()
+
+    def on_body(self, body: bytes) -> None:
+        """Hand a piece of the body on."""
+        if self._exchange is not None:
+            self._exchange.feed(body)
+
+    def on_message_complete(self) -> None:
+        """Note the end of the request."""
+        self._complete = True
+
+    def _scope(self) -> Scope:
+        version = self._version
+        wanted_hosts = (1,) if version == "1.1" else (0, 1)
+        url = self._url
+        if (
+            version not in FORMATS
+            or self._hosts not in wanted_hosts
+            or not url.startswith(b"/")
+            or not url.isascii()
+            or b"#" in url
+            or (self._is_chunked and version == "1.0")
+        ):
+            raise Refused
+        raw_path, _, query = url.partition(b"?")
+        path = raw_path.decode("ascii")
+        return {
+            "type": "http",
+            "asgi": ASGI,
+            "http_version": version,
+            "method": self._parser.get_method().decode("ascii"),
+            "scheme": "http",
+            "root_path": "",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": self._headers,
+            "server": self._server,
+            "client": self._client,
+            "state": {},
+        }
+
+    # What an exchange needs.
+
+    @property
+    def common_headers(self) -> Headers:
+        """`date`, renewed by uvicorn's server once a second."""
+        return self._state.default_headers
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, in order, without waiting."""
+        self._transport.write(data)
+
+    def abort(self) -> None:
+        """Cut the connection off."""
+        self._transport.abort()
+
+    def exchanged(self, *, keep_alive: bool) -> None:
+        """Go on to the next request, or end, now that the answer is written."""
+        self._exchange = None
+        self._served += 1
+        self._state.total_requests += 1
+        if self._phase is Phase.CLOSING or self._transport.is_closing():
+            return
+        if not keep_alive:
+            self._close()
+            return
+        self._phase = Phase.HEAD
+        self._expect_within(self._limits.idle_s)
+        self.resume_reading()
+        if self._unread:
+            data, self._unread = self._unread, b""
+            self.data_received(data)
+
+    def pause_reading(self) -> None:
+        """Let the client's further bytes wait in the network."""
+        if self._reading:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if not self._reading and not self._transport.is_closing():
+            self._reading = True
+            self._transport.resume_reading()
+
+    async def drain(self) -> None:
+        """Wait until a slow client has taken what was written."""
+        if self._writable is not None:
+            await self._writable
+
+    def pause_writing(self) -> None:
+        """Give a client that does not take its answer a deadline."""
+        self._writable = self._loop.create_future()
+        self._expect_within(self._limits.write_s)
+
+    def resume_writing(self) -> None:
+        """Go on with an answer that was waiting for its client."""
+        if self._writable is not None:
+            self._writable.set_result(None)
+            self._writable = None
+            self._deadline = None
+
+    # Ending.
+
+    def _refuse(self, status: int, reason: str) -> None:
+        self._count(reason)
+        body = error_body("unavailable" if status == 503 else "bad_request")  # noqa: PLR2004 - HTTP's
+        self._transport.write(
+            b"%bcontent-type: application/json\r\ncontent-length: %d\r\n"
+            b"cache-control: no-store\r\nconnection: close\r\n\r\n%b"
+            % (STATUS_LINES[status], len(body), body)
+        )
+        self._close()
+
+    def _close(self) -> None:
+        """Say that nothing follows, and give the client a moment to read that.
+
+        Closing while bytes of the client are unread would send a reset, and the reset would
+        overtake the answer.
+        """
+        self._phase = Phase.CLOSING
+        self._unread = b""
+        if self._client_finished or not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        self._transport.write_eof()
+        self._expect_within(self._limits.linger_s)
+        self.resume_reading()
+
+
+def _may_become_head(data: bytes) -> bytes | bool:
+    """Tell whether the beginning of a header is one: capitals, and no line without its CR."""
+    return data[:1].isupper() and data.count(b"\n") == data.count(b"\r\n")
+
+
+def _address(name: object) -> tuple[str, int] | None:
+    if isinstance(name, tuple) and len(name) >= 2:  # noqa: PLR2004 - IPv6 has four parts
+        return str(name[0]), int(name[1])
+    return None

@@ -1,0 +1,74 @@
+"""Metrics with label values known beforehand, so that no stranger can add a time series."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+OTHER = "other"
+"""Stands for every label value that was not declared."""
+
+SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
+"""Upper bounds of the histograms: from one Kafka acknowledgement to one slow call."""
+
+Labels = Mapping[str, Sequence[str]]
+"""Label names with every value each may have; `other` is added to them."""
+
+
+class CounterOf:
+    """Counts by declared label values."""
+
+    def __init__(self, counter: Counter, labels: Labels) -> None:
+        self._series = {values: counter.labels(*values) for values in _all_values(labels)}
+        self._plain = counter if not labels else None
+        self._known = tuple(frozenset(values) for values in labels.values())
+
+    def add(self, *values: str, by: float = 1.0) -> None:
+        """Add to the series of these label values, given in the order they were declared."""
+        series = self._plain or self._series.get(values) or self._series[self._other(values)]
+        series.inc(by)
+
+    def _other(self, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(
+            value if value in known else OTHER
+            for value, known in zip(values, self._known, strict=True)
+        )
+
+
+class Metrics:
+    """One program's metrics. Made in its `__main__` and handed to what counts."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+
+    def counter(self, name: str, meaning: str, labels: Labels | None = None) -> CounterOf:
+        """Return a counter; an undeclared label value is counted as `other`."""
+        labels = labels or {}
+        return CounterOf(Counter(name, meaning, list(labels), registry=self.registry), labels)
+
+    def seconds(self, name: str, meaning: str) -> Histogram:
+        """Return a histogram of durations in seconds."""
+        return Histogram(name, meaning, buckets=SECONDS, registry=self.registry)
+
+    def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
+        """Register a value that is read whenever the metrics are rendered."""
+        Gauge(name, meaning, registry=self.registry).set_function(read)
+
+    def render(self) -> bytes:
+        """Return every metric in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+def _all_values(labels: Labels) -> list[tuple[str, ...]]:
+    if not labels:
+        return []
+    return list(product(*((*dict.fromkeys((*values, OTHER)),) for values in labels.values())))
