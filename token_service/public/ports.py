@@ -38,7 +38,7 @@ class Sessions(Protocol):
 class GrantView:
     """What people may know of a grant; never a token."""
 
-    state: Literal["active", "needs_reauthorization"]
+    state: Literal["authorized", "needs_reauthorization"]
     procore_user_id: str
     procore_name: str
     procore_login: str | None
@@ -60,6 +60,7 @@ class ConnectionView:
     """A connection with the names people know it by."""
 
     project_id: str
+    project_name: str
     state: ConnectionState
     procore_company_id: str
     procore_company_name: str
@@ -134,13 +135,25 @@ class ProcoreProject:
     number: str | None = None
 
 
+Tool = Literal["rfis", "submittals"]
+
+
 @dataclass(frozen=True, slots=True)
 class ToolAccess:
     """What a person may do with one tool of a Procore project; `level` is Procore's word."""
 
-    tool: Literal["rfis", "submittals"]
+    tool: Tool
     enabled: bool
     level: str  # None, Read Only, Standard, Admin
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseChoice:
+    """A response that a Procore project lets its approvers give; `considered` is its class."""
+
+    id: str
+    name: str
+    considered: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +184,11 @@ class Procore(Protocol):
 
     async def counts(self, user_id: str, company_id: str, procore_project_id: str) -> RecordCounts:
         """Count the project's RFIs and submittals."""
+
+    async def responses(
+        self, user_id: str, company_id: str, procore_project_id: str
+    ) -> Sequence[ResponseChoice]:
+        """Return the submittal responses that the project offers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

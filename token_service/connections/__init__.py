@@ -1,0 +1,1 @@
+"""Connections: the steps to one, its store, its hook."""

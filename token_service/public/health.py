@@ -1,0 +1,53 @@
+"""One health word for a connected project, and the next step; decided from counts alone."""
+
+from dataclasses import dataclass
+
+from token_service.public.progress import Standing
+from token_service.public.wording import counted
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a connected project is, in a word, a sentence and the one next step."""
+
+    word: str
+    tone: str  # good, info, warn
+    words: str
+    next_step: str = ""
+    link: str = ""
+    link_words: str = ""
+
+
+def health_of(standing: Standing, activity_path: str, *, paused: bool = False) -> Health:
+    """Say how a connected project is, worst thing first."""
+    if paused:
+        return Health(
+            "Paused",
+            "warn",
+            "Nothing crosses in either direction for now.",
+            "Whoever runs the connector resumes it when the reason for the pause is gone.",
+        )
+    if standing.returns_held:
+        one = standing.returns_held == 1
+        return Health(
+            "Returns held",
+            "warn",
+            f"{counted(standing.returns_held, 'return')} {'waits' if one else 'wait'} for a "
+            "person. Everything else goes on.",
+            standing.oldest_held_message or "See who can mend each one.",
+            f"{activity_path}?held=1",
+            "See the held return" if one else "See all held returns",
+        )
+    if standing.looks_failing:
+        return Health(
+            "Catching up",
+            "info",
+            f"{counted(standing.looks_failing, 'record')} could not be read yet and "
+            f"{'is' if standing.looks_failing == 1 else 'are'} tried again by "
+            f"{'itself' if standing.looks_failing == 1 else 'themselves'}. "
+            f"{standing.failing_message or ''}".strip(),
+        )
+    missing = sum(counts.files_missing for counts in standing.records.values())
+    if standing.looks_due or missing or standing.returns_waiting:
+        return Health("Catching up", "info", "Changes are on their way; nobody has to do anything.")
+    return Health("In step", "good", "Both sides hold the same. Nobody has to do anything.")

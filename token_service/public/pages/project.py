@@ -1,0 +1,140 @@
+"""Project settings, Integrations: the connection's state, its progress, disconnecting."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from token_service.public.entry import (
+    GENERAL_CONTRACTOR,
+    Desk,
+    Refused,
+    Visit,
+    guarded,
+    member_of_project,
+    own_form,
+    see,
+)
+from token_service.public.health import health_of
+from token_service.public.live import stream_progress
+from token_service.public.pages.account import Notice
+from token_service.public.ports import ConnectionView
+from token_service.public.progress import PageState, Standing, live_values, read_standing
+from token_service.public.render import Refusal
+
+PATH = "/projects/{project_id}/integrations"
+NOTICES = {
+    "connected": Notice("Connected. Everything is being brought over now.", "good"),
+    "disconnected": Notice("Disconnected. Both copies stayed as they were.", "good"),
+}
+STATE_WORDS: dict[PageState, tuple[str, str]] = {  # the word people see, and its tone
+    "not_connected": ("Not connected", ""),
+    "connecting": ("Connecting", "busy"),
+    "backfilling": ("Backfilling", "busy"),
+    "connected": ("Connected", "good"),
+    "attention": ("Attention", "bad"),
+    "disconnected": ("Disconnected", ""),
+}
+ONLY_CONTRACTORS = Refusal(
+    403,
+    "Only a General Contractor can do this",
+    "You are on this project's team, but not as a General Contractor in Part3. "
+    "Nothing was changed.",
+    "Ask a General Contractor on the team to do it.",
+)
+
+
+def state_of(connection: ConnectionView | None, standing: Standing) -> PageState:
+    """Say which state the page shows."""
+    if connection is None:
+        return "not_connected"
+    if connection.state == "disconnected":
+        return "disconnected"
+    if connection.state == "paused":
+        return "attention"
+    return standing.page_state
+
+
+async def show_project(desk: Desk, request: Request) -> Response:
+    """Show the project's connection, or how to make one."""
+    visit = await member_of_project(desk, request)
+    connection = await desk.ports.connections.view(visit.project.id)
+    standing = await read_standing(desk.database, visit.project.id)
+    state = state_of(connection, standing)
+    connected = state in ("backfilling", "connected", "attention")
+    words, tone = STATE_WORDS[state]
+    activity_path = visit.integrations_path.removesuffix("integrations") + "activity"
+    return desk.pages.page(
+        "project.html",
+        visit.session,
+        project=visit.project,
+        here=visit.integrations_path,
+        may_connect=visit.may_connect,
+        contractors=[m for m in visit.project.team if m.role == GENERAL_CONTRACTOR],
+        connection=connection,
+        owner_name=owner_name(visit, connection),
+        owner_note=await _owner_note(desk, visit, connection) if connected else None,
+        state=state,
+        state_words=words,
+        tone=tone,
+        standing=standing,
+        attention=standing.attention if state == "attention" else None,
+        health=health_of(standing, activity_path, paused=state == "attention"),
+        live=live_values(standing),
+        asking=connected and visit.may_connect and request.query_params.get("ask") == "disconnect",
+        notice=NOTICES.get(request.query_params.get("notice", "")),
+    )
+
+
+def owner_name(visit: Visit, connection: ConnectionView | None) -> str:
+    """Return the connection owner's name as Part3 has it today, else as it was then."""
+    if connection is None:
+        return ""
+    member = visit.project.member(connection.owner_user_id)
+    return member.name if member else connection.owner_name
+
+
+async def _owner_note(desk: Desk, visit: Visit, connection: ConnectionView | None) -> str | None:
+    if connection is None:
+        return None
+    grant = await desk.ports.grants.view(connection.owner_user_id)
+    if grant is not None and grant.state == "authorized":
+        return None
+    name = owner_name(visit, connection)
+    return (
+        f"{name}, who connected the project, has no working authorization in Procore any more. "
+        "Reading goes on with another General Contractor who has authorized, if there is one. "
+        f"{name} can authorize again under Account settings, Integrations."
+    )
+
+
+async def disconnect_project(desk: Desk, request: Request) -> Response:
+    """Stop both directions; both copies stay."""
+    visit = await member_of_project(desk, request)
+    await own_form(desk, request, visit.session)
+    if not visit.may_connect:
+        raise Refused(ONLY_CONTRACTORS, visit.session)
+    connection = await desk.ports.connections.view(visit.project.id)
+    if connection is not None:
+        await desk.ports.connections.disconnect(visit.project.id, visit.session.user_id)
+    return see(f"{visit.integrations_path}?notice=disconnected")
+
+
+async def show_progress(desk: Desk, request: Request) -> Response:
+    """Stream the backfill's progress for as long as the page shows it."""
+    visit = await member_of_project(desk, request)
+
+    async def page_state() -> tuple[PageState, Standing]:
+        connection = await desk.ports.connections.view(visit.project.id)
+        standing = await read_standing(desk.database, visit.project.id)
+        return state_of(connection, standing), standing
+
+    return stream_progress(page_state)
+
+
+def routes(desk: Desk) -> list[Route]:
+    """Return the routes of the project's Integrations page, the steps of connecting apart."""
+    return [
+        Route(PATH, guarded(desk, show_project), methods=["GET"]),
+        Route(f"{PATH}/progress", guarded(desk, show_progress), methods=["GET"]),
+        Route(f"{PATH}/disconnect", guarded(desk, disconnect_project), methods=["POST"]),
+    ]
