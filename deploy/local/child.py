@@ -15,7 +15,8 @@ import sys
 import time
 from pathlib import Path
 
-_PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS = 28
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -43,25 +44,34 @@ def _become(user: str) -> None:
     """Give up root for `user`, but go on reaching files below folders closed to it.
 
     PostgreSQL refuses to run as root, and a checkout below /root is out of any other user's
-    reach. Opening those folders to everyone would be worse than keeping this one capability,
-    without which the program runs wherever its files can be reached anyhow.
+    reach. Opening those folders to everyone would be worse than keeping this one capability.
+    Where it cannot be kept, the program runs if its files can be reached without.
     """
     account = pwd.getpwnam(user)
     libc = ctypes.CDLL(None, use_errno=True)
-    linux = sys.platform == "linux"
-    if linux:
-        _checked(libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
+    kept = sys.platform == "linux" and _keep_capabilities(libc)
     os.setgroups([])
     os.setgid(account.pw_gid)
     os.setuid(account.pw_uid)
-    if linux:
-        bit = 1 << _CAP_DAC_OVERRIDE
-        data = (_Data * 2)(_Data(bit, bit, bit), _Data(0, 0, 0))
-        try:
-            _checked(libc.capset(ctypes.byref(_Header(_CAPABILITY_VERSION_3, 0)), data))
-            _checked(libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0))
-        except OSError as error:
-            print(f"child: no capability to reach closed folders ({error})", file=sys.stderr)
+    if kept:
+        _drop_all_but_reaching(libc)
+
+
+def _keep_capabilities(libc: ctypes.CDLL) -> bool:
+    """Let the change of user take no capability away, and access() count those that are left."""
+    try:
+        _checked(libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0))
+    except OSError as error:
+        print(f"child: no capability to reach closed folders ({error})", file=sys.stderr)
+        return False
+    return True
+
+
+def _drop_all_but_reaching(libc: ctypes.CDLL) -> None:
+    bit = 1 << _CAP_DAC_OVERRIDE
+    only = (_Data * 2)(_Data(bit, bit, bit), _Data(0, 0, 0))
+    _checked(libc.capset(ctypes.byref(_Header(_CAPABILITY_VERSION_3, 0)), only))
+    _checked(libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0))
 
 
 def main(arguments: list[str]) -> None:

@@ -3,12 +3,15 @@
 `kafka-jars.txt` names every jar with its size and SHA-256. So a first start asks for nothing but
 the jars themselves, knows how far it is, and runs exactly what was tried here.
 
+MAVEN_MIRROR_URL, where set, is asked instead of Maven Central.
+
 Write that file anew:  python -m deploy.local.jars
 """
 
 import contextlib
 import fcntl
 import hashlib
+import os
 import sys
 import tempfile
 import threading
@@ -69,9 +72,15 @@ def pinned_jars() -> list[Jar]:
 
 
 def kafka_class_path(cache: Path, given_up: threading.Event) -> list[Path]:
-    """Return Kafka's jars, downloaded into `cache` if they are not there yet.
+    """Return Kafka's jars, downloaded into `cache` if they are not there yet; see `fetch_jars`."""
+    return fetch_jars(pinned_jars(), cache, given_up)
+
+
+def fetch_jars(jars: list[Jar], cache: Path, given_up: threading.Event) -> list[Path]:
+    """Return where the jars are, after downloading those that are not there yet.
 
     Args:
+        jars: what is wanted.
         cache: a folder that runs share.
         given_up: set by the caller to end a download that nobody waits for any more.
 
@@ -80,7 +89,6 @@ def kafka_class_path(cache: Path, given_up: threading.Event) -> list[Path]:
     """
     repository = cache / "maven"
     repository.mkdir(parents=True, exist_ok=True)
-    jars = pinned_jars()
     with _one_at_a_time(cache, given_up):
         missing = [jar for jar in jars if not _is_there(jar, repository)]
         if missing:
@@ -162,8 +170,8 @@ def _download(jar: Jar, staging: Path, repository: Path, note: Callable[[int], N
         except (requests.RequestException, RuntimeError, OSError) as error:
             if attempt == _ATTEMPTS:
                 raise DownloadFailed(
-                    f"{jar.group}:{jar.name}:{jar.version} could not be downloaded from Maven "
-                    f"Central ({error}); look at the network and run the command again"
+                    f"{jar.group}:{jar.name}:{jar.version} could not be downloaded ({error}); "
+                    "look at the network and run the command again"
                 ) from error
             continue
         if hashlib.sha256(path.read_bytes()).hexdigest() != jar.sha256:
@@ -188,8 +196,13 @@ def _fetch(jar: Jar, folder: Path, note: Callable[[int], None]) -> Path:
 
 
 def _context(repository: Path, resolver: PythonResolver) -> MavenContext:
+    mirror = os.environ.get("MAVEN_MIRROR_URL", "").rstrip("/")
     return MavenContext(
-        resolver=resolver, repo_cache=repository, local_repos=[], timeout=_TIMEOUT_S
+        resolver=resolver,
+        repo_cache=repository,
+        local_repos=[],
+        remote_repos={"mirror": mirror} if mirror else None,
+        timeout=_TIMEOUT_S,
     )
 
 
