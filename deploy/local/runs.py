@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -153,12 +154,7 @@ async def open_run(data_folder: Path = DATA_FOLDER) -> AsyncIterator[Run]:
 @contextlib.contextmanager
 def _own_folder(runs: Path) -> Iterator[Path]:
     """Make a new run's folder and hold its lock."""
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    folder = runs / f"{stamp}-{os.getpid()}"
-    attempt = 1
-    while folder.exists():
-        attempt += 1
-        folder = runs / f"{stamp}-{os.getpid()}-{attempt}"
+    folder = _unused_name(runs)
     with _locked_beginning(runs):
         (folder / "pids").mkdir(parents=True)
         (folder / "logs").mkdir()
@@ -166,6 +162,16 @@ def _own_folder(runs: Path) -> Iterator[Path]:
         fcntl.flock(lock, fcntl.LOCK_EX)
     with lock:
         yield folder
+
+
+def _unused_name(runs: Path) -> Path:
+    """Return a name that sorts by the time of its run's beginning."""
+    while True:
+        now = datetime.now(UTC)
+        folder = runs / f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}-{os.getpid()}"
+        if not folder.exists():
+            return folder
+        time.sleep(0.001)
 
 
 @contextlib.contextmanager
