@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "connector": {"services", "schemas", "deploy", "sandbox"},
 }
 ONLY_IN = {
-    "aiokafka": "services/kafka.py",
+    "aiokafka": "services/kafka/driver.py",
     "asyncpg": "services/postgres.py",
     "authlib": "services/procore/oauth.py",
 }
