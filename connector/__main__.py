@@ -3,9 +3,10 @@
 import click
 
 from connector.demo.command import demo
-from connector.diagnosis import doctor, status
-from connector.mending import replay, resync, rotate
+from connector.diagnosis import doctor
+from connector.mending import replay, resync
 from connector.preparing import migrate, topics
+from connector.reporting import status
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -21,7 +22,7 @@ def main() -> None:
     """
 
 
-for command in (migrate, topics, doctor, status, resync, replay, rotate, demo):
+for command in (migrate, topics, doctor, status, resync, replay, demo):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -3,18 +3,16 @@
 The demo shows it to people; the tests of the whole system break it on purpose.
 """
 
-import asyncio
 import base64
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.processes import Program
 from deploy.local.readiness import Ready, http_ready, port_ready
+from deploy.local.runs import Run
 
 FAST = {
     # A demo's patience: the same machinery, looked at more often than a real project needs.
@@ -60,7 +58,7 @@ class Stack:
 
     def __init__(
         self,
-        folder: Path,
+        run: Run,
         *,
         kafka_bootstrap: str,
         database_url: str,
@@ -70,15 +68,15 @@ class Stack:
         """Describe the programs; `start` starts them.
 
         Args:
-            folder: the run's folder, for data and logs.
+            run: what the programs belong to and end with.
             kafka_bootstrap: as KAFKA_BOOTSTRAP_SERVERS.
             database_url: as DATABASE_URL.
             topic_prefix: as KAFKA_TOPIC_PREFIX.
             overrides: variables that replace those of FAST.
         """
-        self.folder = folder
+        self.run = run
+        self.folder = run.folder / "standins"
         self.ports = Ports()
-        self.programs: dict[str, Program] = {}
         self.procore = url_of(self.ports.procore)
         self.part3 = url_of(self.ports.part3)
         self.inbox = url_of(self.ports.inbox)
@@ -134,7 +132,7 @@ class Stack:
                 "SANDBOX_INBOX_DATA": str(self.folder / "inbox"),
                 "SANDBOX_INBOX_HOST": LOOPBACK,
                 "SANDBOX_INBOX_PORT": str(self.ports.inbox),
-                "SANDBOX_SMTP_PORT": str(self.ports.smtp),
+                "SMTP_PORT": str(self.ports.smtp),
             },
             port=self.ports.inbox,
         )
@@ -173,16 +171,11 @@ class Stack:
     async def prepare(self) -> None:
         """Make the schemas and the topics, as an operator does before the programs start."""
         for arguments in (["migrate"], ["topics", "--partitions", "6"]):
-            name = f"connector-{arguments[0]}"
-            program = Program(
-                name,
+            await self.run.complete(
+                f"connector-{arguments[0]}",
                 [sys.executable, "-m", "connector", *arguments],
-                folder=self.folder,
                 environment=self.environment,
-                ready=None,
             )
-            await program.start()
-            await _wait_for_end(program)
 
     async def add_gateway(self) -> None:
         """Start the webhook gateway."""
@@ -204,19 +197,14 @@ class Stack:
     async def add_worker(self, number: int) -> Program:
         """Start a sync worker, the `number`th."""
         port = free_port()
-        mine = {"METRICS_PORT": str(port), "WORKER_ID": f"worker-{number}"}
         name = f"worker-{number}"
+        mine = {"METRICS_PORT": str(port), "WORKER_ID": name}
         await self._add_ours(name, "sync_worker", mine, f"{url_of(port)}/readyz")
-        return self.programs[name]
+        return self.program(name)
 
-    async def stop(self) -> None:
-        """Stop all programs, those that lean on others first."""
-        for program in reversed(list(self.programs.values())):
-            await program.stop()
-
-    def failed(self) -> Program | None:
-        """Return a program that ended by itself, if one has."""
-        return next((program for program in self.programs.values() if program.has_failed), None)
+    def program(self, name: str) -> Program:
+        """Return a program by its name, e.g. `worker-1`."""
+        return self.run.programs[name]
 
     async def _add(
         self, name: str, arguments: list[str], variables: Mapping[str, str], *, port: int
@@ -232,29 +220,5 @@ class Stack:
     async def _start(
         self, name: str, arguments: list[str], environment: Mapping[str, str], ready: Ready
     ) -> None:
-        program = Program(
-            name,
-            [sys.executable, *arguments],
-            folder=self.folder,
-            environment=environment,
-            ready=ready,
-        )
-        self.programs[name] = program
-        await program.start()
-
-
-async def _wait_for_end(program: Program) -> None:
-    async with asyncio.timeout(60):
-        while program.is_running:  # noqa: ASYNC110 - a process, which sets no event
-            await asyncio.sleep(0.05)
-    if program.returncode != 0:
-        raise program.failure(f"ended with {program.returncode}")
-
-
-@asynccontextmanager
-async def running_stack(stack: Stack, *, workers: int = 1) -> AsyncIterator[Stack]:
-    """Start a stack, and stop it at the end whatever happens."""
-    async with AsyncExitStack() as cleanup:
-        cleanup.push_async_callback(stack.stop)
-        await stack.start(workers=workers)
-        yield stack
+        command = [sys.executable, *arguments]
+        await self.run.start(name, command, environment=environment, ready=ready)
