@@ -185,7 +185,7 @@ class Returns:
             return_id=row["id"],
             state=delivery.state,
             reason=delivery.reason,
-            receipt_id=(delivery.receipt or {}).get("procore_id"),
+            receipt_id=delivery.receipt.procore_id if delivery.receipt else None,
         )
 
     def confirm(self, project_id: str, return_id: str) -> None:
@@ -244,6 +244,6 @@ def _state_after(row: Row, delivery: Delivery) -> ReturnState:
 def _refuse_going_back(held: Delivery, told: Delivery) -> None:
     if told.state != held.state:
         raise Problem(409, f"This return was reported {held.state}; it cannot be {told.state} now.")
-    first, second = (d.receipt.get("procore_id") if d.receipt else None for d in (held, told))
+    first, second = (d.receipt.procore_id if d.receipt else None for d in (held, told))
     if first is not None and second is not None and first != second:
         raise Problem(409, f"This return was delivered as {first}; it cannot be {second} as well.")

@@ -159,13 +159,36 @@ class Return(Answer, frozen=True, kw_only=True):
     state: ReturnState
 
 
+class ReceiptAuthor(msgspec.Struct, frozen=True, kw_only=True):
+    name: str | None = None
+    procore_id: str | None = None
+
+
+class ReceiptFile(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    size: Bytes | None = None
+    sha256: str | None = None
+    procore_id: str | None = None
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """The contract names its fields and requires none."""
+
+    procore_id: str | None = None
+    author: ReceiptAuthor | None = None
+    at: str | None = None
+    text: str | None = None
+    response: str | None = None
+    files: tuple[ReceiptFile, ...] = ()
+
+
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["sending", "waiting", "delivered", "held", "failed"]
     as_of: AwareTime
     reason: str | None = None
     message: str | None = None
     mended_by: Person | None = None
-    receipt: dict[str, Any] | None = None
+    receipt: Receipt | None = None
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):

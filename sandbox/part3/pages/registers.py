@@ -20,6 +20,9 @@ from sandbox.part3.pages.words import (
 )
 from sandbox.part3.wire import Delivery, File, Readiness, Return, StoredRecord
 
+TYPED = ("text", "disposition", "stamp", "team_note")
+"""The fields of a return's form that come back when it is refused."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ShownReturn:
@@ -181,7 +184,7 @@ class RegisterPages:
             ready=readiness_line(opened.readiness, place.me),
             notes=notes,
             fault=fault,
-            given=given or {},
+            given=given or dict.fromkeys(TYPED, ""),
         )
 
     async def download(self, visit: Visit) -> Response:

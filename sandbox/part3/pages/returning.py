@@ -11,12 +11,10 @@ from starlette.routing import Route
 from sandbox.part3.authoring import CHUNK_BYTES, Authoring, Upload
 from sandbox.part3.pages.frame import Frame, PageRefused, Visit, nothing_here
 from sandbox.part3.pages.projects import place_of
-from sandbox.part3.pages.registers import RegisterPages, open_record
+from sandbox.part3.pages.registers import TYPED, RegisterPages, open_record
 from sandbox.part3.pages.words import DISPOSITION_WORDS, REGISTERS
 from sandbox.part3.returns import NotNow
 from sandbox.part3.wire import Return
-
-TYPED = ("text", "disposition", "stamp", "team_note")
 
 
 async def _chunks(upload: UploadFile) -> AsyncIterator[bytes]:

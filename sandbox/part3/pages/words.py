@@ -214,7 +214,7 @@ def extra_lines(extras: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _plain(value: Any) -> str:
     match value:
-        case None | "" | [] | {}:
+        case None:
             return ""
         case bool():
             return "Yes" if value else "No"
@@ -222,8 +222,8 @@ def _plain(value: Any) -> str:
             return str(value)
         case list():
             return ", ".join(filter(None, (_plain(one) for one in value)))
-        case dict():
+        case dict() if value:
             named = value.get("label") or value.get("name") or value.get("value")
             return _plain(named) if named else msgspec.json.encode(value).decode()
         case _:
-            return str(value)
+            return ""

@@ -307,9 +307,7 @@ async def test_in_a_batch_each_record_succeeds_or_fails_alone(api: Part3Api) -> 
 
 
 @pytest.mark.parametrize("body", [{}, {"records": None}, {"records": [a_record()] * 101}])
-async def test_a_batch_has_one_hundred_records_at_most(
-    api: Part3Api, body: dict[str, Any]
-) -> None:
+async def test_a_batch_has_one_hundred_records_at_most(api: Part3Api, body: dict[str, Any]) -> None:
     assert (await api.call("POST", "/records:batch", json=body)).status_code == 422
     assert (await api.call("GET", "/records")).json()["items"] == []
 

@@ -108,9 +108,7 @@ async def test_after_the_end_only_the_same_report_is_taken(
     assert len(await api.effects("delivery.reported")) == 1
 
 
-async def test_a_second_delivery_under_another_id_is_refused(
-    api: Part3Api, returned: str
-) -> None:
+async def test_a_second_delivery_under_another_id_is_refused(api: Part3Api, returned: str) -> None:
     assert (await api.report(returned, "delivered", receipt=RECEIPT)).status_code == 204
     assert (await api.report(returned, "delivered", receipt=RECEIPT)).status_code == 204
     doubled = await api.report(returned, "delivered", receipt=RECEIPT | {"procore_id": "5552"})
@@ -125,9 +123,7 @@ async def test_a_report_that_was_overtaken_changes_nothing(api: Part3Api, return
     assert len(await api.effects("delivery.too_old")) == 1
 
 
-async def test_held_goes_on_by_itself_when_the_cause_is_gone(
-    api: Part3Api, returned: str
-) -> None:
+async def test_held_goes_on_by_itself_when_the_cause_is_gone(api: Part3Api, returned: str) -> None:
     await api.report(returned, "held", reason="not_authorized")
     await api.report(returned, "sending", as_of="2026-11-24T10:00:09Z")
     assert await api.return_state(returned) == "pending"
