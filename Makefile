@@ -56,9 +56,9 @@ setup-browser: $(READY) ## A Chromium for the page tests, unless one is installe
 prepare: $(READY)
 	@$(RUN) -m deploy.local.prepare
 
-lock: $(READY) ## Pin the newest packages that pyproject.toml allows, with their hashes
+lock: $(READY) ## Pin what pyproject.toml asks for, with hashes (UPGRADE=1: the newest of each)
 	$(RUN) -m uv pip compile pyproject.toml --extra demo --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-annotate --upgrade --quiet \
+		--generate-hashes --no-emit-index-url --no-annotate --quiet $(if $(UPGRADE),--upgrade) \
 		--custom-compile-command "make lock" --output-file requirements.lock
 	$(RUN) -m deploy.local.jars
 
