@@ -1,0 +1,1 @@
+"""People's authority over Procore: who authorized, what is connected, and the pages for both."""

@@ -5,9 +5,14 @@ SET lock_timeout = '5s';
 
 CREATE SCHEMA IF NOT EXISTS authority;
 
--- One row a person who authorized. `version` counts token pairs: it changes when, and only when,
--- the stored pair does, so "the token that failed is still the stored one" is `version = v`.
--- Expiry is by the database's clock alone.
+-- Numbers that never come again, also not after a person has disconnected and come back: an answer
+-- that is late by a whole life of the row must not fit it.
+CREATE SEQUENCE authority.grant_versions;
+CREATE SEQUENCE authority.refresh_numbers;
+
+-- One row a person who authorized. `version` changes when, and only when, the stored token pair
+-- does, so "the token that failed is still the stored one" is `version = v`. Expiry is by the
+-- database's clock alone.
 CREATE TABLE authority.grants (
     user_id text PRIMARY KEY,               -- Part3's
     procore_user_id text NOT NULL,
@@ -15,8 +20,8 @@ CREATE TABLE authority.grants (
     procore_name text NOT NULL,
     state text NOT NULL CHECK (state IN ('authorized', 'needs_reauthorization')),
     reason text,                            -- why it needs a new authorization
-    issuer text NOT NULL,                   -- the login origin that gave it: grants never cross environments
-    version bigint NOT NULL DEFAULT 1,
+    issuer text NOT NULL,                   -- the login host that gave it: grants never cross environments
+    version bigint NOT NULL DEFAULT nextval('authority.grant_versions'),
     sealed_access bytea NOT NULL,
     sealed_refresh bytea NOT NULL,
     key_id text NOT NULL,                   -- which key sealed both
@@ -26,10 +31,10 @@ CREATE TABLE authority.grants (
     expires_at timestamptz NOT NULL,
     lease_owner text,                       -- who refreshes now
     lease_until timestamptz,
-    attempt bigint NOT NULL DEFAULT 0,      -- the number of the last refresh that was begun
+    attempt bigint NOT NULL DEFAULT 0,      -- the last refresh that was begun
     refresh_unknown_at timestamptz,         -- a refresh of this version was sent and never answered
     last_try_at timestamptz,                -- when its refresh token was sent that one time more
-    revoking_at timestamptz,                -- the person disconnects; nothing is handed out any more
+    refresh_not_before timestamptz,         -- Procore was away or asked to wait: no refresh before this
     authorized_at timestamptz NOT NULL DEFAULT now(),
     refreshed_at timestamptz NOT NULL DEFAULT now(),
     CHECK ((state = 'authorized') = (reason IS NULL)),
@@ -110,7 +115,8 @@ CREATE TABLE authority.connections (
     procore_project_name text NOT NULL,
     owner_user_id text NOT NULL,
     owner_name text NOT NULL,
-    state text NOT NULL CHECK (state IN ('active', 'paused', 'disconnected')),
+    -- creating: claimed while its hook is being made; nobody is told of it
+    state text NOT NULL CHECK (state IN ('creating', 'active', 'paused', 'disconnected')),
     generation integer NOT NULL DEFAULT 1 CHECK (generation > 0),
     draft_id text NOT NULL,                 -- the form that created it: pressing twice is once
     hook_id text,
@@ -159,23 +165,6 @@ CREATE TRIGGER connection_changed BEFORE UPDATE ON authority.connections
         (NEW.state, NEW.procore_company_id, NEW.procore_project_id, NEW.owner_user_id,
          NEW.generation)
     ) EXECUTE FUNCTION authority.number_connection_change();
-
--- Where a person is in the connection wizard. One draft a person and project.
-CREATE TABLE authority.connection_drafts (
-    draft_id text PRIMARY KEY,              -- 256 random bits; the form carries it
-    project_id text NOT NULL,
-    user_id text NOT NULL,
-    confirmed_at timestamptz,               -- role and permissions confirmed by the person
-    procore_company_id text,
-    procore_company_name text,
-    procore_project_id text,
-    procore_project_name text,
-    findings jsonb NOT NULL DEFAULT '[]',   -- what the last verification found
-    counts jsonb,                           -- what will come over: {"rfi": 40, "submittal": 60}
-    created_at timestamptz NOT NULL DEFAULT now(),
-    updated_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (project_id, user_id)
-);
 
 -- Who got which token when, who consented, connected, disconnected. Written once, never changed.
 CREATE TABLE authority.audit (
