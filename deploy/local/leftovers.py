@@ -14,6 +14,8 @@ import psutil
 GRACE_S = 8.0
 _CLOCK_SLACK_S = 2.0
 _POLL_S = 0.05
+_GONE_POLL_S = 0.002
+_GONE_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,14 @@ def send(processes: list[psutil.Process], number: int) -> None:
             process.send_signal(number)
 
 
+def kill(processes: list[psutil.Process]) -> None:
+    """Kill the processes and wait until they are gone, with the ports and files they held."""
+    send(processes, signal.SIGKILL)
+    deadline = time.monotonic() + _GONE_WITHIN_S
+    while living(processes) and time.monotonic() < deadline:
+        time.sleep(_GONE_POLL_S)
+
+
 def signal_group(record: Record, number: int) -> None:
     """Send a signal to a program's group, if the group is still the program's."""
     if processes_of(record):
@@ -108,6 +118,6 @@ def end(records: list[Record], grace_s: float = GRACE_S) -> None:
     left = [process for family in families.values() for process in family]
     while (left := living(left)) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
-    send(left, signal.SIGKILL)
+    kill(left)
     for record in records:  # what was started while we waited
-        send(processes_of(record), signal.SIGKILL)
+        kill(processes_of(record))

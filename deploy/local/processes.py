@@ -200,7 +200,7 @@ class Program:
         """
         self._wanted = False
         if self._record is not None:
-            leftovers.send([*also, *leftovers.processes_of(self._record)], signal.SIGKILL)
+            leftovers.kill([*also, *leftovers.processes_of(self._record)])
         if self._process is not None:
             self._process.wait(_REAP_TIMEOUT_S)
         self._record_path.unlink(missing_ok=True)
