@@ -60,7 +60,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        return str(getattr(self, "id"))
+        return str(getattr(self, "id"))  # noqa: B009 - the base class has no such field
 
     @property
     def parent(self) -> str:
@@ -202,6 +202,19 @@ class Store:
             (sequence, start),
         ).fetchone()
         return int(row["value"])
+
+    def last_id(self, sequence: str) -> int:
+        """The number that a sequence gave last; 0 before its first."""
+        row = self._db.execute("SELECT value FROM sequences WHERE name = ?", (sequence,)).fetchone()
+        return int(row["value"]) if row else 0
+
+    def raise_sequence(self, sequence: str, value: int) -> None:
+        """Never give `value` or less again."""
+        self._db.execute(
+            "INSERT INTO sequences VALUES (?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+            (sequence, value),
+        )
 
     def setting(self, name: str) -> str | None:
         row = self._db.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()

@@ -32,6 +32,7 @@ def create(world: World, actor: Actor, project_id: int, fields: RfiFields) -> Rf
         if not isinstance(fields.source_header_id, UnsetType) and fields.source_header_id:
             rfi = _as_revision(world, actor, project, rfi, fields.source_header_id)
         rfi = rfi_ball.start(rfi, world.now())
+        _number_taken(world, rfi)
         world.save(rfi)
         tell(world, actor, rfi, "create")
     return rfi
@@ -152,9 +153,12 @@ def _as_revision(world: World, actor: Actor, project: Project, rfi: Rfi, header_
 
 def next_number(world: World, project: Project) -> str:
     """The next free number of the project, as the picker offers it."""
-    numbers = (r.number or "" for r in world.store.all(Rfi, project.id))
-    used = [int(n) for n in numbers if n.isdigit()]
-    return str(max(used, default=0) + 1)
+    return str(world.store.last_id(f"rfi_numbers/{project.id}") + 1)
+
+
+def _number_taken(world: World, rfi: Rfi) -> None:
+    if rfi.number and rfi.number.isdigit():
+        world.store.raise_sequence(f"rfi_numbers/{rfi.project_id}", int(rfi.number))
 
 
 def edit(world: World, actor: Actor, project_id: int, rfi_id: int, fields: RfiFields) -> Rfi:
@@ -238,6 +242,7 @@ def _write(world: World, actor: Actor, before: Rfi, rfi: Rfi) -> Rfi:
     if rfi == before:
         return before
     changed = replace(rfi, updated_at=world.now())
+    _number_taken(world, changed)
     world.save(changed)
     tell(world, actor, changed, "update")
     return changed
