@@ -124,6 +124,8 @@ CREATE TABLE mirror.deliveries (
     asked bigint NOT NULL DEFAULT 1,
     attempts integer NOT NULL DEFAULT 0,
     reported jsonb,                        -- the last report that Part3 acknowledged
+    reported_asked bigint NOT NULL DEFAULT 0,  -- what `asked` was then
+    returned_at timestamptz,               -- null until the return has been read
     created_at timestamptz NOT NULL DEFAULT now(),
     changed_at timestamptz NOT NULL DEFAULT now(),
     traceparent text,
@@ -134,6 +136,10 @@ CREATE TABLE mirror.deliveries (
 CREATE INDEX deliveries_due ON mirror.deliveries (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX deliveries_of_record ON mirror.deliveries (project_id, kind, procore_id);
 CREATE INDEX deliveries_by_remote ON mirror.deliveries (project_id, remote_id);
+CREATE INDEX deliveries_of_author ON mirror.deliveries (author_user_id);
+-- No two returns of one record are worked on at once, whatever the workers believe.
+CREATE UNIQUE INDEX deliveries_under_way ON mirror.deliveries (project_id, kind, procore_id)
+    WHERE lease_owner IS NOT NULL;
 
 -- Writes to Procore that are not idempotent: committed here before the first byte leaves.
 CREATE TABLE mirror.write_intents (
@@ -149,8 +155,30 @@ CREATE TABLE mirror.write_intents (
     fence bigint NOT NULL DEFAULT 0,
     request_hash text,
     remote_id text,
+    response jsonb,                        -- the submittal response chosen, for the read-back
     last_error text,
     changed_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- The key of the markers: made once, never changed, and part of every backup, as a write whose
+-- outcome is unknown is found again by it alone.
+CREATE TABLE mirror.install (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    install_key bytea NOT NULL,
+    made_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- What each content version put into Part3 said to whoever answers it: a return names the version
+-- its author saw, and is held only when the question, description, files or revision differ.
+CREATE TABLE mirror.seen_versions (
+    project_id text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('rfi', 'submittal')),
+    procore_id text NOT NULL,
+    content_version text NOT NULL,
+    answerable jsonb NOT NULL,             -- part -> hash
+    answered jsonb NOT NULL,               -- ids of the replies, or answered approver rows, then
+    noted_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (project_id, kind, procore_id, content_version)
 );
 
 -- Files uploaded under the author's own grant. An orphan is harmless: Procore purges it in a week.

@@ -1,0 +1,279 @@
+"""`mirror.deliveries`: who works on which return, where it stands, and when it is due.
+
+A lease makes one worker at a time; its fence only grows, so that a worker that slept through its
+lease changes nothing any more. No two returns of one record are worked on at once: a unique index
+holds that, whatever the claims below believe.
+"""
+
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from schemas.records import Kind, Person
+from schemas.returns import Delivery, Receipt, Return
+from services.postgres import Postgres, Queries, Row, UniqueViolation
+from sync_worker.outbound.intent_store import leased
+from sync_worker.outbound.standing import Standing
+
+ASK = """
+INSERT INTO mirror.deliveries
+    (return_id, project_id, kind, procore_id, author_user_id, state, due_at, traceparent)
+VALUES ($1, $2, $3, $4, $5, 'new', now(), $6)
+ON CONFLICT (return_id) DO UPDATE
+SET asked = mirror.deliveries.asked + 1, due_at = now(), attempts = 0
+WHERE mirror.deliveries.state NOT IN ('delivered', 'failed')
+"""
+ASK_AUTHOR = """
+UPDATE mirror.deliveries SET due_at = now(), asked = asked + 1
+WHERE state IN ('held', 'waiting') AND author_user_id = $1
+"""
+ASK_RECORD = """
+UPDATE mirror.deliveries SET due_at = now()
+WHERE (project_id, kind, procore_id) = ($1, $2, $3) AND due_at > now()
+  AND (state = 'held' OR reason = 'outcome_unknown')
+"""
+FREE_OWN = """
+UPDATE mirror.deliveries SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $1
+"""
+FREE_LAPSED = """
+UPDATE mirror.deliveries SET lease_owner = NULL, lease_until = NULL
+WHERE lease_owner IS NOT NULL AND lease_until < now()
+"""
+EARLIER_UNDER_WAY = """
+SELECT 1 FROM mirror.deliveries o
+WHERE (o.project_id, o.kind, o.procore_id, o.author_user_id)
+      = (d.project_id, d.kind, d.procore_id, d.author_user_id)
+  AND o.state IN ('new', 'sending', 'waiting') AND o.due_at IS NOT NULL
+  AND (coalesce(o.returned_at, o.created_at), o.return_id)
+      < (coalesce(d.returned_at, d.created_at), d.return_id)
+"""
+CLAIM = f"""
+WITH due AS (
+    SELECT d.return_id FROM mirror.deliveries d
+    WHERE d.due_at <= now() AND d.lease_owner IS NULL
+      AND NOT EXISTS (
+        SELECT 1 FROM mirror.deliveries o
+        WHERE (o.project_id, o.kind, o.procore_id) = (d.project_id, d.kind, d.procore_id)
+          AND o.lease_owner IS NOT NULL)
+      AND NOT EXISTS ({EARLIER_UNDER_WAY})
+    ORDER BY (
+        SELECT count(*) FROM mirror.deliveries busy
+        WHERE busy.project_id = d.project_id AND busy.lease_owner IS NOT NULL),
+      d.state <> 'new', d.due_at, d.return_id
+    LIMIT 1 FOR UPDATE OF d SKIP LOCKED)
+UPDATE mirror.deliveries d
+SET lease_owner = $1, lease_until = now() + make_interval(secs => $2), fence = fence + 1,
+    attempts = attempts + 1
+FROM due WHERE d.return_id = due.return_id
+RETURNING d.return_id, d.project_id, d.kind, d.procore_id, d.state, d.reason, d.message,
+    d.mended_by, d.receipt, d.asked, d.attempts, d.fence, d.reported, d.reported_asked,
+    d.traceparent
+"""  # noqa: S608 - built from constants only
+RENEW = """
+UPDATE mirror.deliveries SET lease_until = now() + make_interval(secs => $3)
+WHERE return_id = $1 AND fence = $2 AND lease_owner IS NOT NULL RETURNING 1
+"""
+IDENTIFY = """
+UPDATE mirror.deliveries
+SET kind = $3, procore_id = $4, author_user_id = $5, author_name = $6, returned_at = $7
+WHERE return_id = $1 AND fence = $2
+"""
+MAY_GO = f"""
+SELECT NOT EXISTS ({EARLIER_UNDER_WAY}) FROM mirror.deliveries d WHERE d.return_id = $1
+"""  # noqa: S608 - built from constants only
+SETTLE = """
+UPDATE mirror.deliveries
+SET state = $2, reason = $3, message = $4, mended_by = $5, receipt = $6, changed_at = now()
+WHERE return_id = $1
+"""
+NOTE_CHANGE = """
+INSERT INTO mirror.activity
+    (project_id, event, kind, procore_id, return_id, number, title, words, reason, person, detail)
+SELECT d.project_id, $2, d.kind, d.procore_id, d.return_id, r.number, r.title, $3, $4, $5, $6
+FROM mirror.deliveries d
+LEFT JOIN mirror.records r USING (project_id, kind, procore_id)
+WHERE d.return_id = $1
+"""
+ASK_LOOK = """
+INSERT INTO mirror.looks (project_id, kind, procore_id, due_at, priority)
+SELECT project_id, kind, procore_id, now(), 1 FROM mirror.deliveries WHERE return_id = $1
+ON CONFLICT (project_id, kind, procore_id) DO UPDATE
+SET due_at = least(mirror.looks.due_at, now()), priority = 1, asked = mirror.looks.asked + 1,
+    last_asked_at = now()
+"""
+RELEASE = """
+UPDATE mirror.deliveries
+SET due_at = CASE WHEN asked > $3 AND state NOT IN ('delivered', 'failed') THEN now()
+                  ELSE coalesce($4, now() + make_interval(secs => $5)) END,
+    attempts = CASE WHEN $6 THEN attempts ELSE 0 END,
+    reported = coalesce($7, reported),
+    reported_asked = CASE WHEN $7::jsonb IS NULL THEN reported_asked ELSE $3 END,
+    lease_owner = NULL, lease_until = NULL
+WHERE return_id = $1 AND fence = $2
+"""
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery under our lease."""
+
+    return_id: str
+    project_id: str
+    state: str
+    fence: int
+    asked: int = 1
+    attempts: int = 1
+    kind: Kind | None = None
+    procore_id: str | None = None
+    reason: str | None = None
+    message: str | None = None
+    mended_by: Person | None = None
+    receipt: Receipt | None = None
+    reported: Delivery | None = None  # the last report that Part3 acknowledged
+    reported_asked: int = 0  # what `asked` was then
+    traceparent: str | None = None
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What the activity log says of a new standing."""
+
+    event: str  # return.delivered, return.held, return.waiting, return.failed
+    words: str
+    person: Person | None = None
+    detail: dict[str, Any] = {}
+
+
+class DeliveryStore(Protocol):
+    """Where deliveries are kept. Each method is one durable transaction."""
+
+    async def identify(self, task: Task, answer: Return) -> bool:
+        """Note what a return is about; False while another one of the record goes first."""
+
+    async def settle(self, task: Task, standing: Standing, change: Change | None) -> None:
+        """Note where it stands, and tell people if that is new. Raises LeaseLost."""
+
+    async def release(self, task: Task, standing: Standing, told: Delivery | None) -> None:
+        """Give the lease back; `told` is what Part3 has acknowledged now."""
+
+
+async def ask_delivery(
+    queries: Queries,
+    *,
+    project_id: str,
+    return_id: str,
+    kind: str | None = None,
+    procore_id: str | None = None,
+    author_user_id: str | None = None,
+    traceparent: str | None = None,
+) -> None:
+    """Want a return to be looked at now: it is new, confirmed, withdrawn, or was missed."""
+    known_kind = kind if kind in ("rfi", "submittal") else None
+    await queries.execute(
+        ASK, return_id, project_id, known_kind, procore_id, author_user_id, traceparent
+    )
+
+
+async def ask_author_deliveries(queries: Queries, author_user_id: str) -> None:
+    """Look again at what waits of one author, e.g. as they have just authorized Procore."""
+    await queries.execute(ASK_AUTHOR, author_user_id)
+
+
+async def ask_record_deliveries(
+    queries: Queries, project_id: str, kind: str, procore_id: str
+) -> None:
+    """Look again at what is held on a record that has changed, or whose write is in doubt."""
+    await queries.execute(ASK_RECORD, project_id, kind, procore_id)
+
+
+class PostgresDeliveries:
+    """`DeliveryStore` in Postgres, with the claims."""
+
+    def __init__(self, postgres: Postgres, *, worker_id: str, lease_s: float) -> None:
+        self._postgres = postgres
+        self._worker_id = worker_id
+        self._lease_s = lease_s
+
+    async def free_own(self) -> None:
+        """Free what an earlier life of this worker still held; called at start."""
+        await self._postgres.execute(FREE_OWN, self._worker_id)
+
+    async def claim(self) -> Task | None:
+        """Lease the next due delivery: of the least busy project, what is new before the rest."""
+        await self._postgres.execute(FREE_LAPSED)
+        try:
+            row = await self._postgres.fetchrow(CLAIM, self._worker_id, self._lease_s)
+        except UniqueViolation:
+            return None  # another worker took a return of the same record at this very moment
+        return None if row is None else _task(row)
+
+    async def renew(self, task: Task) -> bool:
+        """Keep the lease; False when it is another worker's now."""
+        kept = await self._postgres.fetchval(RENEW, task.return_id, task.fence, self._lease_s)
+        return kept is not None
+
+    async def identify(self, task: Task, answer: Return) -> bool:
+        """Note what a return is about; False while another one of the record goes first."""
+        try:
+            await self._postgres.execute(
+                IDENTIFY,
+                task.return_id,
+                task.fence,
+                answer.kind,
+                answer.procore_id,
+                answer.author.user_id,
+                answer.author.name,
+                answer.returned_at,
+            )
+        except UniqueViolation:
+            return False
+        may_go: bool = await self._postgres.fetchval(MAY_GO, task.return_id)
+        return may_go
+
+    async def settle(self, task: Task, standing: Standing, change: Change | None) -> None:
+        """Note where it stands, and tell people if that is new. Raises LeaseLost."""
+        async with leased(self._postgres, task.return_id, task.fence) as queries:
+            await queries.execute(
+                SETTLE,
+                task.return_id,
+                standing.state,
+                standing.reason,
+                standing.message,
+                msgspec.to_builtins(standing.mended_by),
+                msgspec.to_builtins(standing.receipt),
+            )
+            if change is not None:
+                await queries.execute(
+                    NOTE_CHANGE,
+                    task.return_id,
+                    change.event,
+                    change.words,
+                    standing.reason,
+                    msgspec.to_builtins(change.person),
+                    change.detail,
+                )
+            if standing.state == "delivered":
+                await queries.execute(ASK_LOOK, task.return_id)
+
+    async def release(self, task: Task, standing: Standing, told: Delivery | None) -> None:
+        """Give the lease back, due again as the standing says."""
+        await self._postgres.execute(
+            RELEASE,
+            task.return_id,
+            task.fence,
+            task.asked,
+            standing.again_at,
+            standing.again_in_s,
+            standing.state == "waiting" or standing.is_final,
+            msgspec.to_builtins(told),
+        )
+
+    async def next_due(self) -> datetime | None:
+        """Return when the next delivery is due, or None."""
+        due: datetime | None = await self._postgres.fetchval(
+            "SELECT min(due_at) FROM mirror.deliveries WHERE lease_owner IS NULL"
+        )
+        return due
+
+
+def _task(row: Row) -> Task:
+    return msgspec.convert({name: row[name] for name in Task.__struct_fields__}, Task)

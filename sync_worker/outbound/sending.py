@@ -1,0 +1,103 @@
+"""The one moment that cannot be joined: armed in Postgres, sent to Procore, noted in Postgres."""
+
+import time
+from collections.abc import Callable
+from typing import assert_never
+
+from services.errors import NeedsPerson, OutcomeUnknown, TryLater
+from services.procore.models import ResponseOption
+from sync_worker.outbound.check import Deliver, DeliverReply, DeliverResponse
+from sync_worker.outbound.errand import Errand
+from sync_worker.outbound.intent_store import Intents
+from sync_worker.outbound.outside import (
+    BeforeSending,
+    NotAllowed,
+    NotVisible,
+    ProcoreWrites,
+    Refused,
+    ResponseOrder,
+)
+
+ARM_TO_SEND_S = 5.0
+"""A send later than this after its arming began is not made: the process was paused."""
+
+NO_EFFECT = (TryLater, NeedsPerson, NotVisible, NotAllowed, Refused)
+"""After these a write surely had no effect; `OutcomeUnknown` is caught before them."""
+
+
+class Sender:
+    """Sends a checked return once, and leaves behind what is known of it."""
+
+    def __init__(
+        self,
+        procore: ProcoreWrites,
+        intents: Intents,
+        *,
+        quiet_s: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._procore = procore
+        self._intents = intents
+        self._quiet_s = quiet_s
+        self._monotonic = monotonic
+
+    async def send(self, errand: Errand, order: Deliver, upload_ids: tuple[str, ...]) -> str:
+        """Send it and return the id it became, noted before this returns.
+
+        Any error but those named leaves the intent armed, as a crash would: the next attempt then
+        looks it up before all else.
+
+        Raises:
+            OutcomeUnknown: it may have arrived.
+            TryLater, NeedsPerson, NotVisible, NotAllowed, Refused: it surely did not.
+        """
+        intent, fence = errand.intent, errand.task.fence
+        try:
+            remote_id = await self._write(errand, order, upload_ids)
+        except OutcomeUnknown as error:
+            await self._intents.leave_unknown(intent, fence, str(error))
+            raise
+        except NO_EFFECT as error:
+            await self._intents.disarm(intent, fence, str(error))
+            raise
+        await self._intents.confirm(intent, remote_id)
+        return remote_id
+
+    async def _write(self, errand: Errand, order: Deliver, upload_ids: tuple[str, ...]) -> str:
+        match order:
+            case DeliverReply(rfi_id):
+                return await self._procore.post_reply(
+                    errand.tie.place,
+                    rfi_id,
+                    errand.outgoing.body,
+                    upload_ids,
+                    whose=errand.whose,
+                    before_sending=self._arm(errand, None),
+                )
+            case DeliverResponse(submittal_id, approver_id, response):
+                response_order = ResponseOrder(
+                    submittal_id=submittal_id,
+                    approver_id=approver_id,
+                    response_id=response.id,
+                    comment=errand.outgoing.body,
+                    upload_ids=upload_ids,
+                )
+                await self._procore.respond(
+                    errand.tie.place,
+                    response_order,
+                    whose=errand.whose,
+                    before_sending=self._arm(errand, response),
+                )
+                return approver_id
+            case _:
+                assert_never(order)
+
+    def _arm(self, errand: Errand, response: ResponseOption | None) -> BeforeSending:
+        async def arm() -> None:
+            began = self._monotonic()
+            await self._intents.arm(errand.intent, errand.task.fence, self._quiet_s, response)
+            if self._monotonic() - began > ARM_TO_SEND_S:
+                message = f"Arming return {errand.answer.id} took too long; it is tried again."
+                raise TryLater(message, reason="postgres_down")
+
+        return arm
