@@ -57,6 +57,12 @@ class Opened:
             and not under_way
         )
 
+    @property
+    def returned_before(self) -> bool:
+        """This person has answered, or it is closed: the form is folded away."""
+        own = any(s.answer.author.user_id == self.place.me.user_id for s in self.returns)
+        return own or self.record.status in ("closed", "distributed")
+
     def file(self, sha256: str) -> File | None:
         """A file that this record or a return on it names."""
         answers = [shown.answer for shown in self.returns]

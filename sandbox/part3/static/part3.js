@@ -9,14 +9,20 @@
     const answer = await fetch(location.href, { headers: { "X-Live": "1" } });
     if (!answer.ok || answer.redirected) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const words = (page) =>
+      [...page.querySelectorAll("[data-return]")].map((r) => r.querySelector(".chip").textContent);
+    const before = words(document).join();
+    const say = document.getElementById("announce");
+    const now = words(fresh);
+    if (say && now.length && now.join() !== before) say.textContent = `Return: ${now[0]}`;
     for (const part of parts()) {
-      const now = fresh.getElementById(part.id);
-      if (!now || part.contains(document.activeElement)) continue;
+      const latest = fresh.getElementById(part.id);
+      if (!latest || part.contains(document.activeElement)) continue;
       const open = part.querySelector("details[open]");
-      if (!open && now.innerHTML !== part.innerHTML) part.innerHTML = now.innerHTML;
+      if (!open && latest.innerHTML !== part.innerHTML) part.innerHTML = latest.innerHTML;
     }
-    const latest = fresh.getElementById("moved");
-    if (version && latest) version.hidden = latest.dataset.version === version.dataset.version;
+    const held = fresh.getElementById("moved");
+    if (version && held) version.hidden = held.dataset.version === version.dataset.version;
   };
 
   const loop = async () => {
