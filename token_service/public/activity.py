@@ -205,8 +205,9 @@ def _held_of(row: Row) -> HeldReturn:
 
 
 def record_words(row: Mapping[str, Any]) -> str:
-    """Name a record as people do: `RFI 12`, `Submittal 03 30 00-1`; empty for none."""
-    return f"{kind_words(row['kind'])} {row['number'] or ''}".strip() if row["kind"] else ""
+    """Name a record as people do: `RFI 12`, `RFI-12`, `Submittal 03 30 00-1`; empty for none."""
+    number, named = row["number"] or "", kind_words(row["kind"])
+    return number if number.casefold().startswith("rfi") else f"{named} {number}".strip()
 
 
 def _name_of(person: Mapping[str, Any] | None) -> str | None:

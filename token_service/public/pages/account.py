@@ -19,12 +19,15 @@ class Notice:
 
     words: str
     tone: str  # good, warn, bad
+    only_in: tuple[str, ...] = ()  # states it speaks of; in another one it would be untrue
 
 
 # What just happened travels as a word in the address, and only these words say anything.
 NOTICES = {
-    "authorized": Notice("Your Procore account is authorized.", "good"),
-    "disconnected": Notice("Your authorization was taken back. Procore has been told.", "good"),
+    "authorized": Notice("Your Procore account is authorized.", "good", ("authorized",)),
+    "disconnected": Notice(
+        "Your authorization was taken back. Procore has been told.", "good", ("not_authorized",)
+    ),
     "denied": Notice(
         "Procore says that you did not allow it. Nothing was changed; press Authorize to try "
         "again.",
@@ -43,7 +46,8 @@ NOTICES = {
     "authorize_first": Notice(
         "To connect the project, authorize your Procore account first. You are led back "
         "afterwards.",
-        "warn",
+        "info",
+        ("not_authorized", "needs_reauthorization"),
     ),
 }
 
@@ -62,17 +66,19 @@ async def show_account(desk: Desk, request: Request) -> Response:
     session = await signed_in(desk, request)
     grant = await desk.ports.grants.view(session.user_id)
     owned = await desk.ports.connections.owned_by(session.user_id)
+    state = grant.state if grant else "not_authorized"
+    notice = NOTICES.get(request.query_params.get("notice", ""))
     asking = grant is not None and request.query_params.get("ask") == "disconnect"
     return desk.pages.page(
         "account.html",
         session,
-        state=grant.state if grant else "not_authorized",
+        state=state,
         grant=grant,
         asking=asking,
         owned=len(owned),
         projects=used_in(owned),
         next=own_path(request.query_params.get("next")),
-        notice=NOTICES.get(request.query_params.get("notice", "")),
+        notice=notice if notice and state in (notice.only_in or (state,)) else None,
         authorize_path=desk.authorize_path,
     )
 

@@ -181,7 +181,7 @@ async def create_connection(step: Step) -> Response:
             once=once,
         )
     )
-    return see(f"{step.here}?notice=connected")
+    return see(step.here)
 
 
 def routes(desk: Desk) -> list[Route]:

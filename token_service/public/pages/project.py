@@ -16,16 +16,11 @@ from token_service.public.entry import (
 )
 from token_service.public.health import health_of
 from token_service.public.live import stream_progress
-from token_service.public.pages.account import Notice
 from token_service.public.ports import ConnectionView
 from token_service.public.progress import PageState, Standing, live_values, read_standing
 from token_service.public.render import Refusal
 
 PATH = "/projects/{project_id}/integrations"
-NOTICES = {
-    "connected": Notice("Connected. Everything is being brought over now.", "good"),
-    "disconnected": Notice("Disconnected. Both copies stayed as they were.", "good"),
-}
 STATE_WORDS: dict[PageState, tuple[str, str]] = {  # the word people see, and its tone
     "not_connected": ("Not connected", ""),
     "connecting": ("Connecting", "busy"),
@@ -81,7 +76,6 @@ async def show_project(desk: Desk, request: Request) -> Response:
         health=health_of(standing, activity_path, paused=state == "attention"),
         live=live_values(standing),
         asking=connected and visit.may_connect and request.query_params.get("ask") == "disconnect",
-        notice=NOTICES.get(request.query_params.get("notice", "")),
     )
 
 
@@ -116,7 +110,7 @@ async def disconnect_project(desk: Desk, request: Request) -> Response:
     connection = await desk.ports.connections.view(visit.project.id)
     if connection is not None:
         await desk.ports.connections.disconnect(visit.project.id, visit.session.user_id)
-    return see(f"{visit.integrations_path}?notice=disconnected")
+    return see(visit.integrations_path)
 
 
 async def show_progress(desk: Desk, request: Request) -> Response:
