@@ -246,6 +246,8 @@ class Connection(asyncio.Protocol):
         if self._phase is Phase.BODY:
             raise Refused
         self._url = b""
+        self._version = ""
+        self._keeps_alive = False
         self._headers: Headers = []
         self._hosts = 0
         self._body_left = 0

@@ -1,0 +1,70 @@
+"""CloudEvents 1.0 in Kafka's binary mode: what every event has travels in headers named `ce_…`.
+
+The value is the event's data as JSON. Source: CloudEvents, Kafka Protocol Binding 1.0, section 3.2.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+JSON = b"application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudEvent:
+    """An event's attributes.
+
+    Attributes:
+        id: the sender's; together with `source` it names the event, however often it comes.
+        source: which hook or system, as a path.
+        type: what happened, e.g. `procore.rfi.update`.
+        time: when we took it (aware).
+        traceparent: W3C trace context to be carried on, or None.
+    """
+
+    id: str
+    source: str
+    type: str
+    time: datetime
+    traceparent: str | None = None
+
+    def headers(self, content_type: bytes = JSON) -> list[tuple[str, bytes]]:
+        """Return the Kafka headers."""
+        headers = [
+            ("ce_specversion", b"1.0"),
+            ("ce_id", self.id.encode()),
+            ("ce_source", self.source.encode()),
+            ("ce_type", self.type.encode()),
+            ("ce_time", self.time.isoformat().encode()),
+            ("content-type", content_type),
+        ]
+        if self.traceparent is not None:
+            headers.append(("traceparent", self.traceparent.encode()))
+        return headers
+
+
+def event_of(headers: Mapping[str, bytes], *, taken_at: datetime) -> CloudEvent | None:
+    """Return the event that Kafka headers speak of, or None when they are not a CloudEvent's.
+
+    Args:
+        headers: of the record.
+        taken_at: the record's own time, for an event whose time cannot be read.
+    """
+    text = {name: value.decode("utf-8", "replace") for name, value in headers.items()}
+    if text.get("ce_specversion") != "1.0" or not (text.get("ce_id") and text.get("ce_source")):
+        return None
+    return CloudEvent(
+        id=text["ce_id"],
+        source=text["ce_source"],
+        type=text.get("ce_type", ""),
+        time=_time(text.get("ce_time")) or taken_at,
+        traceparent=text.get("traceparent"),
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

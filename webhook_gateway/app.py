@@ -1,0 +1,228 @@
+"""The gateway's routes: verify, read, publish, and only then answer 2xx.
+
+A delivery that is authentic is never refused for its content: after a refusal Procore holds back
+everything behind it. Only "not authentic" and "not stored" may be refused.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from starlette.applications import Starlette
+
+from schemas.notices import Part3Notice, ProcoreNotice
+from services.errors import TryLater
+from services.health import Health, health_routes
+from services.hook_secrets import is_hook_secret
+from services.http_exchange import Headers, Receive, Scope, Send
+from services.metrics import Metrics
+from services.settings import KeyRing
+from services.telemetry import traceparent_of
+from webhook_gateway.part3 import Claim, is_authentic, read_claim, read_part3
+from webhook_gateway.procore import read_procore
+from webhook_gateway.publishing import DeadLetter, Publish, Publishing
+from webhook_gateway.readings import Ignored, Unreadable
+from webhook_gateway.requests import (
+    Gone,
+    TooSlow,
+    announces_too_much,
+    answer,
+    greet,
+    hook_of,
+    is_encoded,
+    read_body,
+    refuse,
+    values_of,
+)
+
+BODY_TIMEOUT_S = 5.0  # Procore itself gives up then
+PART3_PATH = b"/part3/events"
+PROBES = (b"/livez", b"/readyz")
+OUTCOMES = (
+    "published",
+    "dead_letter",
+    "ignored",
+    "unauthentic",
+    "too_large",
+    "encoded",
+    "too_slow",
+    "gone",
+    "unavailable",
+)
+HEADER_VALUE_MAX = 200
+
+
+class Counts:
+    """What the gateway counts and measures."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.deliveries = metrics.counter(
+            "connector_gateway_deliveries",
+            "Deliveries by sender and what became of them.",
+            {"sender": ("procore", "part3"), "outcome": OUTCOMES},
+        )
+        self.publish_seconds = metrics.seconds(
+            "connector_gateway_publish_seconds", "From a read body to Kafka's acknowledgement."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One request on its way through: who sent it where, and the trace it belongs to."""
+
+    sender: str
+    source: str
+    project_id: str | None
+    headers: Headers
+    traceparent: str
+
+    def dead(self, body: bytes, cause: str) -> DeadLetter:
+        """Return the dead letter that this delivery becomes."""
+        return DeadLetter(
+            body=body,
+            cause=cause,
+            source=self.source,
+            sender=self.sender,
+            project_id=self.project_id,
+            content_type=_first(self.headers, b"content-type"),
+            content_encoding=_first(self.headers, b"content-encoding"),
+        )
+
+
+class Gateway:
+    """The ASGI application of the public port."""
+
+    def __init__(
+        self,
+        *,
+        publisher: Publish,
+        hook_keys: KeyRing,
+        part3_secrets: Sequence[bytes],
+        health: Health,
+        counts: Counts,
+        body_timeout_s: float = BODY_TIMEOUT_S,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._publishing = Publishing(publisher)
+        self._hook_keys = hook_keys
+        self._part3_secrets = tuple(part3_secrets)
+        self._health = Starlette(routes=health_routes(health))
+        self._counts = counts
+        self._body_timeout_s = body_timeout_s
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route a request by its path, as it was written."""
+        path: bytes = scope["raw_path"]
+        if (hook := hook_of(path)) is None and path != PART3_PATH:
+            await (self._health(scope, receive, send) if path in PROBES else refuse(send, 404))
+            return
+        if await greet(scope, send):
+            return
+        sender = "part3" if hook is None else "procore"
+        try:
+            if hook is None:
+                outcome = await self._take_part3(scope, receive, send)
+            else:
+                outcome = await self._take_procore(scope, receive, send, *hook)
+        except TryLater:
+            outcome = "unavailable"
+            await refuse(send, 503, (b"retry-after", b"1"))
+        except TooSlow:
+            outcome = "too_slow"
+            await refuse(send, 408)
+        except Gone:
+            outcome = "gone"
+        self._counts.deliveries.add(sender, outcome)
+
+    async def _take_procore(
+        self, scope: Scope, receive: Receive, send: Send, project_id: str, generation: int
+    ) -> str:
+        """Answer 204 once Kafka holds the notice or the dead letter; return the outcome."""
+        headers: Headers = scope["headers"]
+        sent = values_of(headers, b"authorization")
+        if not is_hook_secret(self._hook_keys, sent, project_id, generation):
+            await refuse(send, 401)
+            return "unauthentic"
+        delivery = _delivery("procore", scope, project_id)
+        body, whole = await read_body(receive, self._body_timeout_s)
+        if is_encoded(headers):
+            reading: ProcoreNotice | Unreadable | Ignored = Unreadable("content_encoding")
+        elif not whole:
+            reading = Unreadable("too_large")
+        else:
+            reading = read_procore(body, project_id=project_id, generation=generation)
+        outcome = await self._publish(delivery, body, reading)
+        await answer(send, 204)
+        return outcome
+
+    async def _take_part3(self, scope: Scope, receive: Receive, send: Send) -> str:
+        """Answer 202 once Kafka holds the notice or the dead letter; return the outcome."""
+        headers: Headers = scope["headers"]
+        claim = self._claim_of(headers)
+        if claim is None:
+            await refuse(send, 401)
+            return "unauthentic"
+        if announces_too_much(headers):
+            await refuse(send, 413)
+            return "too_large"
+        body, whole = await read_body(receive, self._body_timeout_s)
+        if not whole:
+            await refuse(send, 413)
+            return "too_large"
+        if not is_authentic(claim, body, self._part3_secrets):
+            await refuse(send, 401)
+            return "unauthentic"
+        if is_encoded(headers):
+            await refuse(send, 415)
+            return "encoded"
+        outcome = await self._publish(
+            _delivery("part3", scope, None), body, read_part3(body, claim)
+        )
+        await answer(send, 202)
+        return outcome
+
+    def _claim_of(self, headers: Headers) -> Claim | None:
+        return read_claim(
+            values_of(headers, b"webhook-id"),
+            values_of(headers, b"webhook-timestamp"),
+            values_of(headers, b"webhook-signature"),
+            now=self._clock(),
+        )
+
+    async def _publish(
+        self,
+        delivery: Delivery,
+        body: bytes,
+        reading: ProcoreNotice | Part3Notice | Unreadable | Ignored,
+    ) -> str:
+        """Bring a reading to Kafka; return the outcome. Raises TryLater when Kafka is away."""
+        began = time.perf_counter()
+        match reading:
+            case Ignored():
+                return "ignored"
+            case Unreadable(cause):
+                await self._publishing.bury(delivery.dead(body, cause), delivery.traceparent)
+                outcome = "dead_letter"
+            case ProcoreNotice():
+                await self._publishing.procore(reading, delivery.source, delivery.traceparent)
+                outcome = "published"
+            case Part3Notice():
+                await self._publishing.part3(reading, delivery.source, delivery.traceparent)
+                outcome = "published"
+            case unknown:
+                assert_never(unknown)
+        self._counts.publish_seconds.observe(time.perf_counter() - began)
+        return outcome
+
+
+def _delivery(sender: str, scope: Scope, project_id: str | None) -> Delivery:
+    headers: Headers = scope["headers"]
+    source: str = scope["raw_path"].decode("ascii")
+    traceparent = traceparent_of(_first(headers, b"traceparent").decode("ascii"))
+    return Delivery(sender, source, project_id, headers, traceparent)
+
+
+def _first(headers: Headers, name: bytes) -> bytes:
+    return next((value[:HEADER_VALUE_MAX] for key, value in headers if key == name), b"")

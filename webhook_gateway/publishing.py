@@ -1,0 +1,96 @@
+"""From a reading to a record in Kafka: a notice on its topic, or a dead letter."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+import msgspec
+
+from schemas.notices import DEAD_LETTERS, PART3_NOTICES, PROCORE_NOTICES, Part3Notice, ProcoreNotice
+from services.cloudevents import CloudEvent
+
+
+class Publish(Protocol):
+    """Where records go."""
+
+    async def publish(
+        self, topic: str, key: bytes | None, value: bytes, headers: Iterable[tuple[str, bytes]] = ()
+    ) -> None:
+        """Return once all in-sync replicas hold the record; raise TryLater otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """An authentic delivery that cannot become a notice.
+
+    Attributes:
+        body: the original bytes; the first 256 KiB of a larger one.
+        cause: one fixed word.
+        source: the path it was sent to.
+        sender: procore or part3.
+        project_id: Part3's, where it is known without reading the body.
+        content_type: as it was sent.
+        content_encoding: as it was sent, or empty.
+    """
+
+    body: bytes
+    cause: str
+    source: str
+    sender: str
+    project_id: str | None
+    content_type: bytes
+    content_encoding: bytes
+
+
+class Publishing:
+    """Writes notices and dead letters as CloudEvents."""
+
+    def __init__(self, publisher: Publish) -> None:
+        self._publisher = publisher
+        self._encode = msgspec.json.Encoder().encode
+
+    async def procore(self, notice: ProcoreNotice, source: str, traceparent: str) -> None:
+        """Publish a notice of Procore's; raises TryLater when Kafka does not have it in time."""
+        event = CloudEvent(
+            id=notice.notice_id,
+            source=source,
+            type=f"procore.{notice.resource}.{notice.reason}",
+            time=datetime.now(UTC),
+            traceparent=traceparent,
+        )
+        await self._notice(PROCORE_NOTICES, notice, event)
+
+    async def part3(self, notice: Part3Notice, source: str, traceparent: str) -> None:
+        """Publish a notice of Part3's; raises TryLater when Kafka does not have it in time."""
+        event = CloudEvent(
+            id=notice.notice_id,
+            source=source,
+            type=f"part3.{notice.type}",
+            time=datetime.now(UTC),
+            traceparent=traceparent,
+        )
+        await self._notice(PART3_NOTICES, notice, event)
+
+    async def _notice(
+        self, topic: str, notice: ProcoreNotice | Part3Notice, event: CloudEvent
+    ) -> None:
+        key = notice.project_id.encode()
+        await self._publisher.publish(topic, key, self._encode(notice), event.headers())
+
+    async def bury(self, letter: DeadLetter, traceparent: str) -> None:
+        """Publish a dead letter; raises TryLater when Kafka does not have it in time."""
+        event = CloudEvent(
+            id=hashlib.sha256(letter.body).hexdigest()[:32],
+            source=letter.source,
+            type=f"{letter.sender}.unreadable",
+            time=datetime.now(UTC),
+            traceparent=traceparent,
+        )
+        headers = event.headers(letter.content_type or b"application/octet-stream")
+        headers.append(("dead_letter_cause", letter.cause.encode()))
+        if letter.content_encoding:
+            headers.append(("content-encoding", letter.content_encoding))
+        key = letter.project_id.encode() if letter.project_id else None
+        await self._publisher.publish(DEAD_LETTERS, key, letter.body, headers)
