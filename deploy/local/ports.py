@@ -1,13 +1,20 @@
 """Ports on 127.0.0.1 for the servers and programs of one run."""
 
+import os
 import random
 import socket
+import sys
+from collections import deque
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 _EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _LOWEST = 20000
 _ATTEMPTS = 200
+_REMEMBERED = 200  # far more than a run has, and few beside the files a process may open
+
+_given: deque[int] = deque(maxlen=_REMEMBERED)
+_held: deque[int] = deque()  # open sockets by file descriptor; they close with the process
 
 
 def _highest() -> int:
@@ -20,7 +27,7 @@ def _highest() -> int:
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nothing listens on.
+    """Return a TCP port of 127.0.0.1 that nothing listens on, and that no run was given.
 
     It lies below the range of outgoing connections. A server that is killed and started again on
     its port would otherwise now and then find it taken, and a client that keeps trying a dead
@@ -33,11 +40,30 @@ def free_port() -> int:
     highest = _highest()
     for _ in range(_ATTEMPTS):
         port = chooser.randint(_LOWEST, highest)
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                continue
+        if port in _given:
+            continue
+        probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            probe.close()
+            continue
+        _reserve(port, probe)
         return port
     raise RuntimeError(f"no free port on {LOOPBACK} between {_LOWEST} and {highest}")
+
+
+def _reserve(port: int, probe: socket.socket) -> None:
+    """Keep others from being given the port as long as this process lives, server or no server.
+
+    On Linux a socket that is bound and does not listen lets a server with SO_REUSEADDR bind beside
+    it (each one sets that), but not the next probe, which has none.
+    """
+    _given.append(port)
+    if sys.platform == "linux":
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _held.append(probe.detach())
+        if len(_held) > _REMEMBERED:
+            os.close(_held.popleft())
+    else:
+        probe.close()

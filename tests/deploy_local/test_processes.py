@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -161,6 +162,16 @@ def test_a_process_that_was_given_a_dead_programs_number_is_left_alone() -> None
 
 
 def test_free_ports_are_below_those_of_outgoing_connections() -> None:
-    ports = {free_port() for _ in range(50)}
-    assert len(ports) > 40
+    ports = [free_port() for _ in range(50)]
+    assert len(set(ports)) == 50
     assert all(20000 <= port < 49152 for port in ports)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a port be reserved")
+def test_a_port_that_was_given_is_kept_for_its_server_also_while_that_is_down() -> None:
+    port = free_port()
+    for _ in range(2):
+        with socket.create_server(("127.0.0.1", port)):
+            pass
+        with socket.socket() as another_run, pytest.raises(OSError, match="in use"):
+            another_run.bind(("127.0.0.1", port))
