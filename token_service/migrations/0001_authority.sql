@@ -118,13 +118,14 @@ CREATE TABLE authority.connections (
     -- creating: claimed while its hook is being made; nobody is told of it
     state text NOT NULL CHECK (state IN ('creating', 'active', 'paused', 'disconnected')),
     generation integer NOT NULL DEFAULT 1 CHECK (generation > 0),
-    draft_id text NOT NULL,                 -- the form that created it: pressing twice is once
+    once text NOT NULL,                     -- the form that created it: pressing twice is once
     hook_id text,
     hook_state text NOT NULL DEFAULT 'unknown' CHECK (hook_state IN ('unknown', 'ok', 'failed')),
     hook_message text,                      -- plain words while hook_state is failed
     hook_key_id text,                       -- which webhook key its secret was derived with
     hook_checked_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
+    activated_at timestamptz,               -- null: its hook was never made, nobody has heard of it
     disconnected_at timestamptz,
     updated_at timestamptz NOT NULL,
     changed_seq bigint NOT NULL UNIQUE
@@ -165,6 +166,20 @@ CREATE TRIGGER connection_changed BEFORE UPDATE ON authority.connections
         (NEW.state, NEW.procore_company_id, NEW.procore_project_id, NEW.owner_user_id,
          NEW.generation)
     ) EXECUTE FUNCTION authority.number_connection_change();
+
+-- Hooks of ended connections that are still to be deleted in Procore. The generation in a hook's
+-- address is never used twice, so a late removal cannot hit its successor.
+CREATE TABLE authority.hook_removals (
+    project_id text NOT NULL,
+    generation integer NOT NULL,
+    procore_company_id text NOT NULL,
+    procore_project_id text NOT NULL,
+    user_ids text[] NOT NULL,               -- under whose grant, tried in this order
+    attempts integer NOT NULL DEFAULT 0,
+    due_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (project_id, generation)
+);
+CREATE INDEX hook_removals_by_due ON authority.hook_removals (due_at);
 
 -- Who got which token when, who consented, connected, disconnected. Written once, never changed.
 CREATE TABLE authority.audit (

@@ -1,0 +1,266 @@
+"""The one webhook of a connected project: there, active, with our address, secret and triggers.
+
+Procore's v2.0 webhook API. A hook is found by its namespace, then made or mended, so that the same
+call can be made any number of times. The secret is masked when a hook is read, but for its last
+five characters, which is enough to see that it is another one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+from urllib.parse import quote
+
+import structlog
+
+from services.errors import NeedsPerson, TryLater
+from services.hook_secrets import hook_secret, hook_url
+from services.settings import KeyRing
+from token_service.connections.procore_api import NOT_FOUND, Answer
+
+NAMESPACE = "part3-connector"
+PAYLOAD_VERSION = "v4.0"
+RESOURCES = ("RFIs", "RFI Replies", "Submittals")
+ACTIONS = ("create", "update", "delete")
+WANTED = frozenset((resource, action) for resource in RESOURCES for action in ACTIONS)
+SHOWN_CHARACTERS = 5
+BAD_REQUEST = 400
+
+
+log = structlog.get_logger()
+
+
+class Api(Protocol):
+    """Procore's REST API under a person's grant."""
+
+    async def call(
+        self,
+        user_id: str,
+        method: str,
+        path: str,
+        *,
+        company_id: str | None,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        accept: Sequence[int] = (),
+    ) -> Answer:
+        """Make one call. Raises NeedsPerson or TryLater."""
+
+    async def all_pages(
+        self,
+        user_id: str,
+        path: str,
+        *,
+        company_id: str | None,
+        params: Mapping[str, str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return the objects of all pages of a list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookPlace:
+    """Which hook: the Part3 project and generation it is for, and where it is in Procore."""
+
+    project_id: str
+    generation: int
+    company_id: str
+    procore_project_id: str
+    user_id: str  # under whose grant
+
+    @property
+    def path(self) -> str:
+        """The project's webhooks in Procore."""
+        company, project = quote(self.company_id, safe=""), quote(self.procore_project_id, safe="")
+        return f"/rest/v2.0/companies/{company}/projects/{project}/webhooks"
+
+
+@dataclass(frozen=True, slots=True)
+class HookOutcome:
+    """How a hook was found. `detail` says in a sentence what was done."""
+
+    hook_id: str
+    state: Literal["ok", "created", "repaired"]
+    detail: str
+    key_id: str
+
+
+class Hooks:
+    """Makes, mends and deletes hooks. All methods raise NeedsPerson and TryLater."""
+
+    def __init__(self, api: Api, keys: KeyRing, gateway_public_url: str) -> None:
+        self._api = api
+        self._key = keys.first
+        self._gateway_public_url = gateway_public_url
+
+    async def ensure(self, place: HookPlace) -> HookOutcome:
+        """Make sure that the project's hook is as it should be.
+
+        Raises:
+            NeedsPerson: also `hook_refused`, when Procore does not offer what we subscribe to.
+        """
+        wanted = self._wanted(place)
+        for last in (False, True):
+            hook = await self._find(place)
+            if hook is not None:
+                return await self._mend(place, hook, wanted)
+            await self._check_offer(place)
+            made = await self._call(place, "POST", "/hooks", json=wanted, accept=(BAD_REQUEST,))
+            if made.status != BAD_REQUEST:
+                return await self._finish_made(place, made)
+            if last:
+                break  # the namespace is taken, but not by a hook that we can see
+        raise NeedsPerson(
+            "Procore refuses to make this project's webhook; "
+            "ask a Procore project administrator to look at the project's webhooks",
+            reason="hook_refused",
+        )
+
+    async def remove(self, place: HookPlace) -> bool:
+        """Delete the project's hook, if it is ours; its triggers go with it. True if there was one.
+
+        A hook whose address is another project's or generation's is left alone.
+        """
+        hook = await self._find(place)
+        ours = hook_url(self._gateway_public_url, place.project_id, place.generation)
+        if hook is None or hook.get("destination_url") != ours:
+            return False
+        path = f"/hooks/{quote(_hook_id(hook), safe='')}"
+        await self._call(place, "DELETE", path, accept=(NOT_FOUND,))
+        return True
+
+    def _wanted(self, place: HookPlace) -> dict[str, Any]:
+        secret = hook_secret(self._key.secret, place.project_id, place.generation)
+        return {
+            "payload_version": PAYLOAD_VERSION,
+            "namespace": NAMESPACE,
+            "destination_url": hook_url(
+                self._gateway_public_url, place.project_id, place.generation
+            ),
+            "destination_headers": {"Authorization": secret},
+        }
+
+    async def _find(self, place: HookPlace) -> dict[str, Any] | None:
+        listed = await self._api.all_pages(
+            place.user_id,
+            f"{place.path}/hooks",
+            company_id=place.company_id,
+            params={"namespace": NAMESPACE},
+        )
+        return next((hook for hook in listed if hook.get("namespace") == NAMESPACE), None)
+
+    async def _finish_made(self, place: HookPlace, made: Answer) -> HookOutcome:
+        hook_id = _hook_id(made.data)
+        await self._add_triggers(place, hook_id)
+        log.info("hook.created", project_id=place.project_id, generation=place.generation)
+        return HookOutcome(hook_id, "created", "The webhook was made.", self._key.id)
+
+    async def _mend(
+        self, place: HookPlace, hook: Mapping[str, Any], wanted: Mapping[str, Any]
+    ) -> HookOutcome:
+        hook_id = _hook_id(hook)
+        wrong = wrong_parts(hook, wanted)
+        if wrong:
+            change = {**wanted, "status": "active"}
+            await self._call(place, "PATCH", f"/hooks/{quote(hook_id, safe='')}", json=change)
+        if await self._add_triggers(place, hook_id):
+            wrong.append("triggers")
+        if not wrong:
+            return HookOutcome(hook_id, "ok", "The webhook is as it should be.", self._key.id)
+        log.warning("hook.repaired", project_id=place.project_id, parts=wrong)
+        detail = f"The webhook was mended: {', '.join(wrong)}."
+        return HookOutcome(hook_id, "repaired", detail, self._key.id)
+
+    async def _add_triggers(self, place: HookPlace, hook_id: str) -> bool:
+        """Subscribe to what is missing; True if something was."""
+        missing = WANTED - await self._triggers(place, hook_id)
+        if not missing:
+            return False
+        path = f"/hooks/{quote(hook_id, safe='')}/triggers"
+        bulk = [_trigger(*one) for one in sorted(missing)]
+        answer = await self._call(place, "POST", f"{path}/bulk", json=bulk)
+        if answer.status == 207:  # noqa: PLR2004 - Multi-Status: some were not made
+            for one in sorted(WANTED - await self._triggers(place, hook_id)):
+                await self._call(place, "POST", path, json=_trigger(*one), accept=(BAD_REQUEST,))
+        if still := WANTED - await self._triggers(place, hook_id):
+            names = ", ".join(f"{resource} {action}" for resource, action in sorted(still))
+            message = f"Procore did not take all of the webhook's triggers ({names})"
+            raise TryLater(message, reason="hook_incomplete")
+        return True
+
+    async def _triggers(self, place: HookPlace, hook_id: str) -> frozenset[tuple[str, str]]:
+        listed = await self._api.all_pages(
+            place.user_id,
+            f"{place.path}/hooks/{quote(hook_id, safe='')}/triggers",
+            company_id=place.company_id,
+        )
+        return frozenset(
+            (str(one.get("resource_name")), action_of(str(one.get("event_type")))) for one in listed
+        )
+
+    async def _check_offer(self, place: HookPlace) -> None:
+        """Fail loudly if Procore does not offer what the mirror lives on."""
+        listed = await self._api.all_pages(
+            place.user_id,
+            f"{place.path}/resources",
+            company_id=place.company_id,
+            params={"payload_version": PAYLOAD_VERSION},
+        )
+        offered = {
+            (str(one.get("name")), action_of(str(action)))
+            for one in listed
+            for action in one.get("actions") or ()
+        }
+        if lacking := WANTED - offered:
+            names = ", ".join(sorted({resource for resource, _ in lacking}))
+            message = (
+                f"Procore does not offer webhooks for {names} in this project; "
+                "ask a Procore project administrator whether the tools are switched on"
+            )
+            raise NeedsPerson(message, reason="hook_refused")
+
+    async def _call(
+        self,
+        place: HookPlace,
+        method: str,
+        tail: str,
+        *,
+        json: Any = None,
+        accept: Sequence[int] = (),
+    ) -> Answer:
+        return await self._api.call(
+            place.user_id,
+            method,
+            place.path + tail,
+            company_id=place.company_id,
+            json=json,
+            accept=accept,
+        )
+
+
+def wrong_parts(hook: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Name what of a hook is not as wanted: address, secret, payload version, status."""
+    shown = hook.get("destination_headers")
+    secret = str(shown.get("Authorization") or "") if isinstance(shown, dict) else ""
+    expected = str(wanted["destination_headers"]["Authorization"])[-SHOWN_CHARACTERS:]
+    checks = {
+        "address": hook.get("destination_url") == wanted["destination_url"],
+        "secret": secret.endswith(expected),
+        "payload version": hook.get("payload_version") == wanted["payload_version"],
+        "status": str(hook.get("status", "active")).lower() == "active",
+    }
+    return [name for name, right in checks.items() if not right]
+
+
+def action_of(event_type: str) -> str:
+    """Return create, update or delete, however Procore writes it: `UPDATE`, `CREATED`."""
+    word = event_type.strip().lower()
+    return next((action for action in ACTIONS if word in (action, f"{action}d")), word)
+
+
+def _trigger(resource: str, action: str) -> dict[str, str]:
+    return {"resource_name": resource, "event_type": action}
+
+
+def _hook_id(hook: Any) -> str:
+    if not isinstance(hook, dict) or hook.get("id") is None:
+        raise TryLater("Procore's answer does not name the webhook", reason="procore_down")
+    return str(hook["id"])

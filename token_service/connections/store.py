@@ -1,0 +1,243 @@
+"""Connections: made with their hook or not at all, listed in the order they change, ended."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+import structlog
+
+from schemas.connections import Connection, ConnectionPage
+from services.errors import NeedsPerson, TryLater
+from services.postgres import Postgres, Queries, Row, UniqueViolation
+from token_service.audit import write_entry
+from token_service.connections import rows
+from token_service.connections.hooks import HookOutcome, HookPlace, Hooks
+from token_service.connections.shapes import (
+    already_connected,
+    check_same,
+    connection_of,
+    entry,
+    place_of,
+    place_of_order,
+    sequence_of,
+    values_of,
+    view_of,
+)
+from token_service.public.ports import ConnectionView, Order
+
+PAGE_SIZE = 200
+CLAIM_LASTS_S = 60.0
+AWAIT_CLAIM_S = 25.0
+POLL_S = 0.3
+REMOVAL_STEP_S = 15.0
+REMOVAL_LONGEST_S = 3_600.0
+MOST_REMOVALS = 200
+
+log = structlog.get_logger()
+
+
+class ConnectionStore:
+    """Projects tied to Procore, with their hooks. All methods raise TryLater."""
+
+    def __init__(
+        self,
+        database: Postgres,
+        hooks: Hooks,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._hooks = hooks
+        self._monotonic = monotonic
+
+    async def view(self, project_id: str) -> ConnectionView | None:
+        """Return a project's connection, also a disconnected one, or None."""
+        row = await self._database.fetchrow(rows.READ_KNOWN, project_id)
+        return None if row is None else view_of(row)
+
+    async def owned_by(self, user_id: str) -> Sequence[ConnectionView]:
+        """Return the active connections that this person made."""
+        return [view_of(row) for row in await self._database.fetch(rows.LIST_OWNED, user_id)]
+
+    async def get(self, project_id: str) -> Connection | None:
+        """Return what the workers may know of a project's connection."""
+        row = await self._database.fetchrow(rows.READ_KNOWN, project_id)
+        return None if row is None else connection_of(row)
+
+    async def changed(
+        self, updated_after: datetime | None, cursor: str | None, *, limit: int = PAGE_SIZE
+    ) -> ConnectionPage:
+        """Return connections in the order of their last change.
+
+        Whoever goes on with the last `updated_at`, or with the cursor, misses no change: both grow
+        strictly, in the order in which changes were committed. Raises BadCursor.
+        """
+        after = sequence_of(cursor)
+        found = await self._database.fetch(rows.LIST_CHANGED, after, updated_after, limit + 1)
+        page = found[:limit]
+        more = str(page[-1]["changed_seq"]) if len(found) > limit else None
+        return ConnectionPage(items=tuple(map(connection_of, page)), next_cursor=more)
+
+    async def create(self, order: Order) -> None:
+        """Write the connection and make its hook; both or neither stay.
+
+        Raises:
+            NeedsPerson: `already_connected`, `form_used`, or what Procore says against the hook.
+            TryLater: Procore or Postgres does not answer; nothing half-made stays.
+        """
+        generation = await self._claim(order)
+        if generation is None:
+            return  # it is there already
+        place = place_of_order(order, generation)
+        try:
+            outcome = await self._hooks.ensure(place)
+            await self._activate(order, place, outcome)
+        except (NeedsPerson, TryLater):
+            with suppress(TryLater):  # `clean_up` undoes what cannot be undone now
+                await self._undo(place)
+            raise
+
+    async def _claim(self, order: Order) -> int | None:
+        """Return the new connection's generation, or None if just this one exists."""
+        until = self._monotonic() + AWAIT_CLAIM_S
+        while self._monotonic() < until:
+            try:
+                generation: int | None = await self._database.fetchval(
+                    rows.CLAIM, *values_of(order), CLAIM_LASTS_S
+                )
+            except UniqueViolation as error:
+                raise already_connected() from error
+            if generation is not None:
+                return generation
+            row = await self._database.fetchrow(rows.READ_ANY, order.project_id)
+            if row is None or row["state"] == "creating":
+                await asyncio.sleep(POLL_S)  # the other tab is at it
+                continue
+            check_same(row, order)
+            return None
+        raise TryLater("the connection is being made by somebody else", reason="postgres_busy")
+
+    async def _activate(self, order: Order, place: HookPlace, outcome: HookOutcome) -> None:
+        async with self._database.transaction() as database:
+            activated = await database.fetchval(
+                rows.ACTIVATE,
+                place.project_id,
+                place.generation,
+                order.once,
+                outcome.hook_id,
+                outcome.key_id,
+            )
+            if activated is not None:
+                await write_entry(database, entry("connection.created", place, order.owner_user_id))
+        if activated is None:
+            raise TryLater("making the connection took too long", reason="postgres_busy")
+        log.info("connection.created", project_id=place.project_id, generation=place.generation)
+
+    async def _undo(self, place: HookPlace) -> None:
+        """Take a claim back; its hook, if it was made, is deleted soon."""
+        async with self._database.transaction() as database:
+            await database.execute(rows.UNDO, place.project_id, place.generation)
+            await _order_removal(database, place, [place.user_id])
+        await self.remove_hooks(place.project_id)
+
+    async def disconnect(self, project_id: str, by_user_id: str) -> None:
+        """Stop both directions now; the hook is deleted now or, if Procore is away, soon."""
+        async with self._database.transaction() as database:
+            row = await database.fetchrow(rows.END, project_id)
+            if row is None:
+                return
+            place = place_of(row)
+            users = list(dict.fromkeys([place.user_id, by_user_id]))
+            await _order_removal(database, place, users)
+            await write_entry(database, entry("connection.ended", place, by_user_id))
+        log.info("connection.ended", project_id=project_id)
+        with suppress(TryLater):
+            await self.remove_hooks(project_id)
+
+    async def ensure_hook(self, project_id: str) -> HookOutcome | None:
+        """Compare the hook with what it should be and mend it; None without a live connection.
+
+        Raises:
+            NeedsPerson: the owner's grant, or their permissions, do not allow it.
+        """
+        row = await self._database.fetchrow(rows.READ_KNOWN, project_id)
+        if row is None or row["state"] == "disconnected":
+            return None
+        place = place_of(row)
+        try:
+            outcome = await self._hooks.ensure(place)
+        except NeedsPerson as error:
+            await self._note_hook(place, None, str(error))
+            raise
+        if not await self._note_hook(place, outcome, None):
+            # disconnected while we were at it: what we made must not stay
+            await _order_removal(self._database, place, [place.user_id])
+            return None
+        return outcome
+
+    async def _note_hook(
+        self, place: HookPlace, outcome: HookOutcome | None, message: str | None
+    ) -> bool:
+        noted = await self._database.fetchval(
+            rows.NOTE_HOOK,
+            place.project_id,
+            place.generation,
+            outcome.hook_id if outcome else None,
+            "ok" if outcome else "failed",
+            message,
+            outcome.key_id if outcome else None,
+        )
+        return noted is not None
+
+    async def remove_hooks(self, project_id: str | None = None) -> None:
+        """Delete the hooks that are due to go, of one project or of all."""
+        for row in await self._database.fetch(rows.TAKE_REMOVALS, project_id):
+            key = (row["project_id"], row["generation"])
+            if await self._removed(row):
+                await self._database.execute(rows.FORGET_REMOVAL, *key)
+            elif row["attempts"] >= MOST_REMOVALS:
+                log.error("hook.left_behind", project_id=key[0], generation=key[1])
+                await self._database.execute(rows.FORGET_REMOVAL, *key)
+            else:
+                wait_s = min(REMOVAL_STEP_S * 2 ** min(row["attempts"], 10), REMOVAL_LONGEST_S)
+                await self._database.execute(rows.DELAY_REMOVAL, *key, wait_s)
+
+    async def _removed(self, row: Row) -> bool:
+        for user_id in row["user_ids"]:
+            place = HookPlace(
+                project_id=row["project_id"],
+                generation=row["generation"],
+                company_id=row["procore_company_id"],
+                procore_project_id=row["procore_project_id"],
+                user_id=user_id,
+            )
+            try:
+                await self._hooks.remove(place)
+            except (NeedsPerson, TryLater) as error:
+                log.warning(
+                    "hook.not_removed_yet", project_id=place.project_id, reason=error.reason
+                )
+                continue
+            log.info("hook.removed", project_id=place.project_id, generation=place.generation)
+            return True
+        return False
+
+    async def clean_up(self) -> None:
+        """Undo claims whose creator died, and delete hooks that are due to go."""
+        for row in await self._database.fetch(rows.LIST_STALE_CLAIMS, 2 * CLAIM_LASTS_S):
+            log.warning("connection.claim_undone", project_id=row["project_id"])
+            await self._undo(place_of(row))
+        await self.remove_hooks()
+
+
+async def _order_removal(database: Queries, place: HookPlace, user_ids: Sequence[str]) -> None:
+    await database.execute(
+        rows.ORDER_REMOVAL,
+        place.project_id,
+        place.generation,
+        place.company_id,
+        place.procore_project_id,
+        list(user_ids),
+    )
