@@ -34,6 +34,7 @@ def main() -> None:
         port=settings.port,
         log_level="warning",
         access_log=False,
+        timeout_keep_alive=65,  # longer than clients keep an idle connection
         timeout_graceful_shutdown=5,
         server_header=False,
     )

@@ -1,6 +1,7 @@
 """Projects, companies, members and their invitations."""
 
 import hashlib
+import re
 import secrets
 from dataclasses import dataclass
 from sqlite3 import Row
@@ -12,6 +13,7 @@ from sandbox.part3.problems import Problem
 from sandbox.part3.store import Store
 from sandbox.part3.wire import Member, Project, Role
 
+ADDRESS = re.compile(r"[^@\s<>\",;]+@[^@\s<>\",;]+\.[^@\s<>\",;]+", re.ASCII)
 INVITATION_LASTS_S = 14 * 24 * 3600
 
 ROLE_WORDS: dict[str, str] = {
@@ -43,6 +45,11 @@ class Invitation:
     name: str
     email: str
     has_account: bool
+
+
+def one_line(text: str) -> str:
+    """Without line breaks and double blanks: names go into mail headers."""
+    return " ".join(text.split())
 
 
 def new_id(prefix: str) -> str:
@@ -117,7 +124,8 @@ class People:
         return self._store.all(f"{MEMBERS} ORDER BY m.created_at", project_id)
 
     def add_company(self, project_id: str, name: str, role: str) -> str:
-        if not name.strip():
+        name = one_line(name)
+        if not name:
             raise CannotAdd("Enter the company's name.")
         if role not in ROLE_WORDS:
             raise CannotAdd("Choose the company's role.")
@@ -127,23 +135,23 @@ class People:
             " ON CONFLICT DO NOTHING",
             company_id,
             project_id,
-            name.strip(),
+            name,
             role,
             self._store.now(),
         )
         if not added:
-            raise CannotAdd(f"{name.strip()} is on this project already.")
+            raise CannotAdd(f"{name} is on this project already.")
         return company_id
 
     def add_member(self, project_id: str, company_id: str, *, name: str, email: str) -> str:
         """Returns the user id, which a person keeps across projects; raises CannotAdd."""
-        email = email.strip().casefold()
-        if not name.strip():
+        name, email = one_line(name), email.strip().casefold()
+        if not name:
             raise CannotAdd("Enter the person's name.")
-        if "@" not in email.strip("@"):
+        if not ADDRESS.fullmatch(email):
             raise CannotAdd("Enter an e-mail address such as name@company.com.")
         with self._store.transaction():
-            user_id = self.user_id_of(email, name.strip())
+            user_id = self.user_id_of(email, name)
             added = self._store.run(
                 "INSERT INTO members (project_id, user_id, company_id, created_at)"
                 " VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -236,7 +244,7 @@ class People:
             if not invitation.has_account:
                 self._store.run(
                     "UPDATE users SET name = ?, password = ? WHERE id = ?",
-                    name,
+                    one_line(name or invitation.name),
                     password,
                     invitation.user_id,
                 )

@@ -1,5 +1,6 @@
 """The RFI and submittal registers and the pages of their records."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from sandbox.part3.pages.words import (
 )
 from sandbox.part3.wire import Delivery, File, Readiness, Return, StoredRecord
 
+MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 TYPED = ("text", "disposition", "stamp", "team_note")
 """The fields of a return's form that come back when it is refused."""
 
@@ -199,8 +201,11 @@ class RegisterPages:
         file = opened.file(sha256) if SHA256.fullmatch(sha256) else None
         if file is None or not self._house.files.holds(opened.place.project.id, sha256):
             raise nothing_here()
+        known = MEDIA_TYPE.fullmatch(file.content_type)
         return FileResponse(
-            self._house.files.path(sha256), media_type=file.content_type, filename=file.name
+            self._house.files.path(sha256),
+            media_type=file.content_type if known else "application/octet-stream",
+            filename=file.name,
         )
 
     async def check_again(self, visit: Visit) -> Response:

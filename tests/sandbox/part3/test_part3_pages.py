@@ -156,6 +156,40 @@ async def test_a_company_that_cannot_be_added_is_said_beside_the_form(
     assert fault in unescape(maya.page)
 
 
+@pytest.mark.parametrize(
+    ("name", "email"),
+    [
+        ("", "jo@la.example"),
+        ("Jo", "jo"),
+        ("Jo", "jo@@la.example"),
+        ("Jo", "jo@la.example\r\nBcc: x@y.example"),
+        ("Jo", MAYA_MAIL),
+    ],
+)
+async def test_a_member_that_cannot_be_added_is_said_beside_the_form(
+    maya: Browser, house: House, name: str, email: str
+) -> None:
+    path = f"/projects/{PROJECT}/team/companies/{house.people.companies(PROJECT)[0]['id']}"
+    await maya.open(f"{path}/members/new")
+    answer = await maya.send(f"{path}/members/new", name=name, email=email, invite="yes")
+    assert answer.status_code == 422
+    assert 'role="alert"' in maya.page
+    assert len(house.people.project(PROJECT).team) == 3
+
+
+async def test_a_record_with_the_least_a_record_may_have_still_shows(
+    maya: Browser, api: Part3Api
+) -> None:
+    file = a_file(b"odd") | {"content_type": "ä\nx"}
+    await api.put_file(b"odd")
+    await api.put_record(a_record(number="", title="", replies=[{}], files=[file]))
+    await api.put_record(a_record("submittal", "7", workflow=[{}], extras={"x": [None, {}]}))
+    for path in (RFI, f"/projects/{PROJECT}/submittals/7", f"/projects/{PROJECT}/rfis"):
+        assert (await maya.open(path)).status_code == 200
+    got = await maya.client.get(f"{RFI}/files/{file['sha256']}")
+    assert got.headers["content-type"] == "application/octet-stream"
+
+
 async def test_only_the_prime_consultant_changes_the_team(strangers: Strangers) -> None:
     async with strangers() as client:
         tomas = Browser(client)
