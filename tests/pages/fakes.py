@@ -14,10 +14,12 @@ from token_service.public.ports import (
     ConnectionView,
     GrantView,
     Order,
+    OtherAccount,
     Ports,
     ProcoreProject,
     RecordCounts,
     ResponseChoice,
+    Session,
     ToolAccess,
 )
 
@@ -54,6 +56,7 @@ class FakeSessions:
 class FakeGrants:
     def __init__(self) -> None:
         self.by_user: dict[str, GrantView] = {}
+        self.others: dict[str, GrantView] = {}
 
     def authorize(self, user_id: str, name: str, login: str) -> None:
         self.by_user[user_id] = GrantView(
@@ -72,6 +75,18 @@ class FakeGrants:
 
     async def revoke(self, user_id: str) -> None:
         self.by_user.pop(user_id, None)
+
+    async def other_account(self, session: Session) -> OtherAccount | None:
+        other = self.others.get(session.user_id)
+        return OtherAccount(other.procore_name, other.procore_login) if other else None
+
+    async def choose_account(self, session: Session, *, other: bool) -> str | None:
+        came_with = self.others.pop(session.user_id, None)
+        if came_with is None:
+            return None
+        if other:
+            self.by_user[session.user_id] = came_with
+        return "/projects/p-1/integrations/connect"
 
 
 class FakeConnections:

@@ -1,6 +1,7 @@
 """Account settings, Integrations."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -88,3 +89,29 @@ async def test_a_page_of_ours_is_led_back_to(ada: Visitor) -> None:
 async def test_unknown_words_in_the_address_say_nothing(ada: Visitor) -> None:
     await ada.open(f"{PAGE}?notice=You+have+won")
     assert "You have won" not in ada.text
+
+
+@pytest.mark.parametrize(
+    ("button", "name"), [("Keep Gina Castellano", "Gina Castellano"), ("Use G. Other", "G. Other")]
+)
+async def test_coming_back_with_another_account_asks_which_one_it_shall_be(
+    gina: Visitor, world: World, button: str, name: str
+) -> None:
+    present = world.grants.by_user[GINA.user_id]
+    world.grants.others[GINA.user_id] = replace(present, procore_name="G. Other")
+    await gina.open(PAGE)
+    assert "came back from Procore as G. Other" in gina.alert
+    await gina.press(button, account="other" if button.startswith("Use") else "present")
+    assert world.grants.by_user[GINA.user_id].procore_name == name
+    assert gina.url.endswith("/projects/p-1/integrations/connect")
+
+
+async def test_an_answer_to_no_question_about_accounts_is_refused(
+    gina: Visitor, world: World
+) -> None:
+    present = world.grants.by_user[GINA.user_id]
+    world.grants.others[GINA.user_id] = replace(present, procore_name="G. Other")
+    await gina.open(PAGE)
+    await gina.press("Use G. Other", account="whatever")
+    assert gina.status == 403
+    assert world.grants.by_user[GINA.user_id] == present

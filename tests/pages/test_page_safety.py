@@ -131,6 +131,7 @@ async def test_hostile_words_from_the_mirror_are_shown_as_text(
 
 
 POSTS = [
+    "/account/integrations/account",
     "/account/integrations/disconnect",
     f"{HERE}/integrations/connect",
     f"{HERE}/integrations/connect/confirm",

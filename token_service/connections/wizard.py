@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from schemas.returns import Member, Project
 from services.errors import NeedsPerson
 from token_service.public.ports import ProcoreProject, Tool, ToolAccess
+from token_service.public.reasons import words_for
 from token_service.public.wording import role as role_words
 
 ADMIN = "admin"
@@ -88,48 +89,9 @@ def _tool_finding(name: str, access: ToolAccess | None) -> Finding:
     return Finding(ok=True, words=f"You are Admin on the {name} tool in Procore.")
 
 
-REFUSALS = {
-    "app_not_installed": (
-        "This app is not installed in that company in Procore.",
-        (
-            "Ask a Procore company administrator to install it (Company level, App Management), "
-            "then try again."
-        ),
-    ),
-    "not_permitted": (
-        "Procore does not let you do this.",
-        (
-            "Ask a Procore project administrator to check that you are in the project's directory, "
-            "with Admin on the RFIs and Submittals tools."
-        ),
-    ),
-    "needs_reauthorization": (
-        "Procore no longer accepts your authorization.",
-        "Authorize again under Account settings, Integrations, then connect the project.",
-    ),
-    "not_authorized": (
-        "You have not authorized a Procore account yet.",
-        "Authorize under Account settings, Integrations, then connect the project.",
-    ),
-    "already_connected": (
-        "This project, or that project in Procore, is connected already.",
-        (
-            "One Part3 project goes with one Procore project. Choose another one, or disconnect "
-            "the present connection first."
-        ),
-    ),
-    "form_used": (
-        "This form has been used already, and its connection has ended since.",
-        "Begin again with Connect on the Integrations page.",
-    ),
-}
-
-
 def refusal_finding(error: NeedsPerson) -> Finding:
     """Say in plain words what Procore or our own records refused."""
-    words, next_step = REFUSALS.get(
-        error.reason, ("Procore refused this.", f"{error}. Mend that, then try again.")
-    )
+    words, next_step = words_for(error.reason)
     return Finding(ok=False, words=words, next_step=next_step)
 
 

@@ -18,6 +18,7 @@ from services.errors import NeedsPerson, TryLater
 from services.postgres import Queries
 from token_service.public import render
 from token_service.public.ports import Ports, Session
+from token_service.public.reasons import words_for
 from token_service.public.render import Pages, Refusal
 
 MAX_FORM_BYTES = 16 * 1024
@@ -143,9 +144,7 @@ def guarded(desk: Desk, handler: Callable[[Desk, Request], Awaitable[Response]])
             return desk.pages.refuse(outage(error.reason))
         except NeedsPerson as error:
             log.info("page.needs_person", reason=error.reason, page=handler.__name__)
-            return desk.pages.refuse(
-                Refusal(409, "This can't be done yet", str(error), "Mend that, then try again.")
-            )
+            return desk.pages.refuse(Refusal(409, "Not yet", *words_for(error.reason)))
 
     return handle
 

@@ -45,6 +45,14 @@ class GrantView:
     authorized_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class OtherAccount:
+    """The Procore account that somebody came back with, and it is not the one they had."""
+
+    procore_name: str
+    procore_login: str | None
+
+
 class Grants(Protocol):
     """People's authorizations."""
 
@@ -53,6 +61,16 @@ class Grants(Protocol):
 
     async def revoke(self, user_id: str) -> None:
         """Tell Procore and forget; once more is harmless. Raises TryLater."""
+
+    async def other_account(self, session: Session) -> OtherAccount | None:
+        """Return the other Procore account that this visit came back with and has to decide on."""
+
+    async def choose_account(self, session: Session, *, other: bool) -> str | None:
+        """Take the other account, or keep the present one; the one not taken is revoked.
+
+        Returns:
+            Where the authorization was to lead, a path of ours; None when nothing was open.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

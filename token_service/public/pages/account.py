@@ -7,8 +7,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from token_service.public.entry import Desk, guarded, own_form, own_path, see, signed_in
+from token_service.public.entry import (
+    Desk,
+    Refused,
+    guarded,
+    own_form,
+    own_path,
+    see,
+    signed_in,
+)
 from token_service.public.ports import ConnectionView
+from token_service.public.render import BAD_FORM
 
 PATH = "/account/integrations"
 
@@ -78,6 +87,7 @@ async def show_account(desk: Desk, request: Request) -> Response:
         owned=len(owned),
         projects=used_in(owned),
         next=own_path(request.query_params.get("next")),
+        other=await desk.ports.grants.other_account(session),
         notice=notice if notice and state in (notice.only_in or (state,)) else None,
         authorize_path=desk.authorize_path,
     )
@@ -89,6 +99,16 @@ async def disconnect_account(desk: Desk, request: Request) -> Response:
     await own_form(desk, request, session)
     await desk.ports.grants.revoke(session.user_id)
     return see(f"{PATH}?notice=disconnected")
+
+
+async def choose_account(desk: Desk, request: Request) -> Response:
+    """Take the Procore account I came back with, or keep the one I had."""
+    session = await signed_in(desk, request)
+    form = await own_form(desk, request, session)
+    if form.get("account") not in ("other", "present"):
+        raise Refused(BAD_FORM, session)
+    back = await desk.ports.grants.choose_account(session, other=form["account"] == "other")
+    return see(own_path(back) or PATH)
 
 
 def used_in(owned: Sequence[ConnectionView]) -> list[UsedIn]:
@@ -107,5 +127,6 @@ def routes(desk: Desk) -> list[Route]:
     """Return the routes of the account page."""
     return [
         Route(PATH, guarded(desk, show_account), methods=["GET"]),
+        Route(f"{PATH}/account", guarded(desk, choose_account), methods=["POST"]),
         Route(f"{PATH}/disconnect", guarded(desk, disconnect_account), methods=["POST"]),
     ]
