@@ -104,7 +104,7 @@ async def test_the_next_run_ends_what_a_killed_one_left(tmp_path: Path) -> None:
     command = Command(tmp_path)
     command.guardian().kill()
     command.end(signal.SIGKILL)
-    assert len(command.living()) == 2
+    wait_until(lambda: len(command.living()) == 2)
     async with open_run(tmp_path):
         assert command.living() == []
 

@@ -1,13 +1,19 @@
 import asyncio
+import os
 import secrets
+import subprocess
+import sys
+from pathlib import Path
 
 import asyncpg
+import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.local.kafka import LocalKafka
 from deploy.local.postgres import LocalPostgres
+from deploy.local.servers import local_servers
 
 
 async def make_topic(bootstrap: str) -> str:
@@ -110,3 +116,42 @@ async def test_postgres_keeps_what_was_committed_when_it_is_killed(
     finally:
         await after.close()
         before.terminate()
+
+
+async def test_servers_that_the_environment_names_are_used_and_none_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "kafka.example:9092")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db.example/connector")
+    async with local_servers(tmp_path) as servers:
+        assert servers.environment == {
+            "KAFKA_BOOTSTRAP_SERVERS": "kafka.example:9092",
+            "DATABASE_URL": "postgresql://db.example/connector",
+        }
+        assert (servers.kafka, servers.postgres) == (None, None)
+        assert servers.run.programs == {}
+
+
+@pytest.mark.kafka
+@pytest.mark.postgres
+def test_both_servers_end_when_the_command_that_started_them_is_killed() -> None:
+    own = {"KAFKA_BOOTSTRAP_SERVERS": "", "DATABASE_URL": ""}
+    command = subprocess.Popen(
+        [sys.executable, "-m", "deploy.local.up"],
+        env=os.environ | own,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert command.stdout is not None
+    told = [command.stdout.readline(), command.stdout.readline()]
+    assert [line.split("=")[0] for line in told] == [
+        "export KAFKA_BOOTSTRAP_SERVERS",
+        "export DATABASE_URL",
+    ]
+    started = psutil.Process(command.pid).children(recursive=True)
+    assert {"java", "postgres"} <= {each.name() for each in started}
+    command.kill()
+    command.communicate()
+    _gone, alive = psutil.wait_procs(started, timeout=60)
+    assert alive == []
