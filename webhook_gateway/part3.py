@@ -100,7 +100,8 @@ def secret_of(text: str) -> bytes:
     if not text.startswith("whsec_"):
         raise ValueError("it must begin with whsec_")
     try:
-        key = base64.b64decode(text.removeprefix("whsec_").rstrip("=") + "==", validate=True)
+        unpadded = text.removeprefix("whsec_").rstrip("=")
+        key = base64.b64decode(unpadded + "=" * (-len(unpadded) % 4), validate=True)
     except binascii.Error as error:
         raise ValueError("what follows whsec_ must be base64") from error
     if len(key) < 16:  # noqa: PLR2004 - bytes; Standard Webhooks makes them of 24 to 64
