@@ -187,9 +187,9 @@ async def test_dispositions_show_what_agrees_and_what_does_not(gina: Visitor, wo
         row.select_one("th").get_text(strip=True): row.select("td")[1].get_text(" ", strip=True)  # type: ignore[union-attr]
         for row in gina.page.select("tbody tr")
     }
-    assert rows["Proceed"] == "Approved"
-    assert rows["Proceed as noted"] == "Make Corrections Noted"
-    assert rows["Returned without review"] == "None yet"
+    assert rows["Approved"] == "Approved"
+    assert rows["Approved as Noted"] == "Make Corrections Noted"
+    assert rows["Not Reviewed"] == "None yet"
     world.procore.down = True
     await gina.open(page)
     assert gina.status == 200

@@ -2,9 +2,11 @@
 
 A project renames its responses as it likes, so a name alone decides nothing and a class alone
 neither: "Make Corrections Noted" must never become "Approved". What does not agree is for people.
+The worker decides by the same rule; a test holds that the two never differ.
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,19 +20,25 @@ class Meaning:
 
     words: str
     work_may_go_on: str
-    considered: str  # Procore's class
-    names: tuple[str, ...]  # stamp words, without which the class alone decides nothing
+    considered: str = ""  # Procore's class; empty: nothing stands for it without asking
+    names: tuple[str, ...] = ()  # stamp words, without which the class alone decides nothing
 
 
 MEANINGS: Mapping[Disposition, Meaning] = {
     "proceed": Meaning(
-        "Proceed",
+        "Approved",
         "Yes",
         "approved",
-        ("approved", "reviewed", "no exceptions taken", "furnish as submitted", "proceed"),
+        (
+            "approved",
+            "reviewed",
+            "no exceptions taken",
+            "no exception taken",
+            "furnish as submitted",
+        ),
     ),
     "proceed_as_noted": Meaning(
-        "Proceed as noted",
+        "Approved as Noted",
         "Yes, with corrections",
         "approved as noted",
         (
@@ -39,33 +47,27 @@ MEANINGS: Mapping[Disposition, Meaning] = {
             "make corrections noted",
             "furnish as corrected",
             "exceptions noted",
-            "proceed as noted",
         ),
     ),
+    "proceed_as_noted_record_copy": Meaning(
+        "Approved as Noted, submit for record", "Yes, with corrections"
+    ),
     "revise_resubmit": Meaning(
-        "Revise and resubmit",
+        "Revise and Resubmit",
         "No",
         "revise and resubmit",
-        (
-            "revise and resubmit",
-            "amend and resubmit",
-            "reviewed revise and resubmit",
-            "revise resubmit",
-        ),
+        ("revise and resubmit", "amend and resubmit", "r and r", "reviewed revise and resubmit"),
     ),
     "rejected": Meaning(
         "Rejected", "No", "rejected", ("rejected", "not approved", "submit specified item")
     ),
     "record_only": Meaning(
-        "For record only",
-        "Not a statement",
+        "For Record Only",
+        "No statement",
         "for record only",
         ("for record only", "receipt acknowledged", "for information"),
     ),
-    "proceed_as_noted_record_copy": Meaning(
-        "Proceed as noted, record copy", "Yes, with corrections", "", ()
-    ),
-    "not_reviewed": Meaning("Returned without review", "Not a statement", "", ()),
+    "not_reviewed": Meaning("Not Reviewed", "No statement"),
 }
 
 
@@ -78,24 +80,26 @@ class Match:
     responses: tuple[ResponseChoice, ...]
 
 
-def plain(words: str) -> str:
-    """Fold case, punctuation and underscores, which projects vary freely."""
-    return " ".join(re.sub(r"[\W_]+", " ", words.casefold()).split())
-
-
 def matches(responses: Sequence[ResponseChoice]) -> list[Match]:
     """Say for each disposition which of the project's responses agree in name and class."""
     return [
         Match(
             disposition,
             meaning,
-            tuple(
-                response
-                for response in responses
-                if meaning.names
-                and plain(response.considered) == meaning.considered
-                and plain(response.name) in meaning.names
-            ),
+            tuple(response for response in responses if _agrees(response, meaning)),
         )
         for disposition, meaning in MEANINGS.items()
     ]
+
+
+def _agrees(response: ResponseChoice, meaning: Meaning) -> bool:
+    if not meaning.considered or _plain(response.considered) != meaning.considered:
+        return False
+    # `Approved / No Exceptions Taken` says it twice, and both have to fit
+    said = [_plain(part) for part in response.name.split("/")]
+    return _plain(response.name) in meaning.names or all(part in meaning.names for part in said)
+
+
+def _plain(words: str) -> str:
+    spelled = unicodedata.normalize("NFKC", words).casefold().replace("&", " and ")
+    return " ".join(re.findall(r"[^\W_]+", spelled))
