@@ -26,7 +26,7 @@ from deploy.local.readiness import Ready
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA_FOLDER = ROOT / ".data"
-_KEPT_RUNS = 5
+_KEPT_RUNS = 10
 _LOCK_NAME = "owner.lock"
 _GUARDIAN_TIMEOUT_S = leftovers.GRACE_S + 5.0
 _WATCH_S = 0.2

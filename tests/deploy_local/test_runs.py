@@ -118,15 +118,15 @@ async def test_a_run_leaves_the_one_beside_it_alone(tmp_path: Path) -> None:
 
 
 async def test_the_logs_of_the_last_runs_stay_and_their_data_goes(tmp_path: Path) -> None:
-    for number in range(8):
+    for number in range(13):
         async with open_run(tmp_path) as run:
             (run.folder / "kafka").mkdir()
             await run.complete(f"task-{number}", [sys.executable, "-c", f"print({number})"])
     folders = sorted((tmp_path / "runs").glob("2*"))
-    assert len(folders) == 6  # the last one, and five before it
+    assert len(folders) == 11  # the last one, and ten before it
     assert all({path.name for path in each.iterdir()} == {"logs", "owner.lock"} for each in folders)
     logs = {log.stem: log.read_text() for each in folders for log in (each / "logs").iterdir()}
-    assert logs == {f"task-{number}": f"{number}\n" for number in range(2, 8)}
+    assert logs == {f"task-{number}": f"{number}\n" for number in range(2, 13)}
 
 
 async def test_a_program_is_on_record_before_it_begins(tmp_path: Path) -> None:
