@@ -15,6 +15,7 @@ from sandbox.part3.events import LONGEST_PAUSE_S, Dispatcher, pause_s
 from sandbox.part3.faults import Orders, Rule
 from sandbox.part3.house import House
 from sandbox.part3.seeding import Seed, seed
+from schemas.notices import Part3Notice
 from tests.sandbox.part3.conftest import (
     PROJECT,
     WEBHOOK_SECRET,
@@ -23,6 +24,7 @@ from tests.sandbox.part3.conftest import (
     a_settings,
     events_of,
 )
+from webhook_gateway.part3 import is_authentic, read_claim, read_part3, secret_of
 
 
 class Gateway:
@@ -31,6 +33,7 @@ class Gateway:
     def __init__(self) -> None:
         self.taken: list[tuple[str, dict[str, Any]]] = []
         self.headers: list[httpx2.Headers] = []
+        self.bodies: list[bytes] = []
         self.answers: list[int] = []  # what to answer first; then 202
         self.woken = asyncio.Event()
 
@@ -38,6 +41,7 @@ class Gateway:
         assert str(request.url) == "http://gateway.test/part3/events"
         body = Webhook(WEBHOOK_SECRET).verify(request.content, dict(request.headers))
         self.headers.append(request.headers)
+        self.bodies.append(request.content)
         status = self.answers.pop(0) if self.answers else 202
         if status == 202:
             self.taken.append((request.headers["webhook-id"], body))
@@ -93,6 +97,24 @@ async def test_a_return_is_told_with_a_signature_that_verifies(
     }
     assert body["timestamp"].endswith("Z")
     assert gateway.headers[0]["content-type"] == "application/json"
+
+
+async def test_the_connectors_gateway_reads_what_part3_sends(
+    api: Part3Api, house: House, gateway: Gateway
+) -> None:
+    await api.put_record(a_record())
+    async with sending(house, gateway):
+        made = await api.make_return()
+        await gateway.until_taken(1)
+    sent = gateway.headers[0]
+    values = [[sent[f"webhook-{name}"].encode()] for name in ("id", "timestamp", "signature")]
+    claim = read_claim(*values, now=int(sent["webhook-timestamp"]))
+    assert claim is not None
+    body = gateway.bodies[0]
+    assert is_authentic(claim, body, [secret_of(WEBHOOK_SECRET)])
+    notice = read_part3(body, claim)
+    assert isinstance(notice, Part3Notice)
+    assert (notice.project_id, notice.return_id) == (PROJECT, made["id"])
 
 
 async def test_an_event_refused_is_sent_again_under_its_id_and_signed_anew(
