@@ -11,10 +11,11 @@ from typing import Protocol
 from schemas.returns import Return
 from services.errors import NeedsPerson
 from services.postgres import Postgres
+from services.procore.errors import Refused
 from services.procore.models import Attachment
 from sync_worker.outbound import holds
 from sync_worker.outbound.compose import OutgoingFile, files_of
-from sync_worker.outbound.outside import Part3Returns, Place, ProcoreReads, ProcoreWrites, Refused
+from sync_worker.outbound.outside import Part3Returns, Place, ProcoreReads, ProcoreWrites
 from sync_worker.outbound.read_back import ReadFile
 
 READ_BYTES = 1 << 20

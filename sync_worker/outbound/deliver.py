@@ -10,6 +10,7 @@ import structlog
 
 from schemas.returns import Return
 from services.errors import NeedsPerson, TryLater
+from services.procore.errors import NotAllowed, NotVisible, Refused
 from services.procore.models import Answer, Rfi, Submittal
 from sync_worker.outbound import holds
 from sync_worker.outbound.carrying import Uploads, bring_files
@@ -35,11 +36,8 @@ from sync_worker.outbound.memory import Memory, Tie
 from sync_worker.outbound.outside import (
     BeforeSending,
     Grants,
-    NotAllowed,
-    NotVisible,
     Part3Returns,
     ProcoreWrites,
-    Refused,
 )
 from sync_worker.outbound.proof import Prover
 from sync_worker.outbound.sending import Sender

@@ -26,18 +26,6 @@ BeforeSending: TypeAlias = Callable[[], Awaitable[None]]
 """Awaited once the call may go and right before its first byte leaves; what it raises stops it."""
 
 
-class NotVisible(Exception):  # noqa: N818 - says what the reader sees
-    """Procore answered 404: absent, in the recycle bin, or hidden from this person."""
-
-
-class NotAllowed(Exception):  # noqa: N818 - says what the reader may not do
-    """Procore answered 403: below the needed level, tool off, or app not installed."""
-
-
-class Refused(Exception):  # noqa: N818 - says what Procore did
-    """Procore refused what was sent (400, 422, ...); the message is Procore's own words."""
-
-
 class Grants(Protocol):
     """Who has authorized Procore."""
 

@@ -5,16 +5,14 @@ from collections.abc import Callable
 from typing import assert_never
 
 from services.errors import NeedsPerson, OutcomeUnknown, TryLater
+from services.procore.errors import NotAllowed, NotVisible, Refused
 from services.procore.models import ResponseOption
 from sync_worker.outbound.check import Deliver, DeliverReply, DeliverResponse
 from sync_worker.outbound.errand import Errand
 from sync_worker.outbound.intent_store import Intents
 from sync_worker.outbound.outside import (
     BeforeSending,
-    NotAllowed,
-    NotVisible,
     ProcoreWrites,
-    Refused,
     ResponseOrder,
 )
 

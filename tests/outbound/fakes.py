@@ -1,0 +1,448 @@
+"""Procore, Part3, grants and the database in memory: fast, and able to fail at every step."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from schemas.returns import Delivery, Return
+from services.errors import NeedsPerson, OutcomeUnknown, TryLater
+from services.procore.errors import NotAllowed, NotVisible
+from services.procore.models import (
+    Answer,
+    Approver,
+    Attachment,
+    ResponseOption,
+    Rfi,
+    Submittal,
+    UserRef,
+)
+from sync_worker.outbound.compose import OutgoingFile
+from sync_worker.outbound.delivery_store import Change, Task
+from sync_worker.outbound.intent_store import LeaseLost
+from sync_worker.outbound.intents import Intent
+from sync_worker.outbound.memory import Tie
+from sync_worker.outbound.outside import BeforeSending, Place, ResponseOrder
+from sync_worker.outbound.standing import Standing
+from sync_worker.outbound.versions import SeenVersion
+from tests.outbound.samples import AMY_REF, NOON, OPTIONS, PROCORE_IDS, TOM_REF, seen_of
+
+PLACE = Place(company_id="10", project_id="20")
+NAMES = {AMY_REF.id: AMY_REF.name, TOM_REF.id: TOM_REF.name}
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@dataclass
+class Clock:
+    """Time that only a test moves."""
+
+    now: datetime = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@dataclass
+class FakeGrants:
+    ids: dict[str, str] = field(default_factory=lambda: dict(PROCORE_IDS))
+    refusal: str = "not_authorized"
+
+    async def procore_user_id(self, user_id: str) -> str:
+        if user_id not in self.ids:
+            raise NeedsPerson("no grant", reason=self.refusal)
+        return self.ids[user_id]
+
+
+Step = Callable[[str], None]
+
+
+def no_fault(_step: str) -> None:
+    """Let a step happen."""
+
+
+@dataclass
+class FakeProcore:
+    """One record, its files, and what everybody did, under whose grant.
+
+    `fault(step)` may raise before a step: `read`, `upload`, `write.lost` (it never arrives),
+    `write.answer` (it is done and the answer is lost), `write.late` (it is done when the test
+    calls `execute_late`), `download`.
+    """
+
+    record: Rfi | Submittal
+    clock: Clock = field(default_factory=Clock)
+    fault: Step = no_fault
+    options: tuple[ResponseOption, ...] = OPTIONS
+    ids: dict[str, str] = field(default_factory=lambda: dict(PROCORE_IDS))
+    blind: set[str] = field(default_factory=set)
+    forbidden: set[str] = field(default_factory=set)
+    stale_reads: int = 0
+    contents: dict[str, bytes] = field(default_factory=dict)
+    uploads: dict[str, tuple[str, str, bytes]] = field(default_factory=dict)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    received: list[Any] = field(default_factory=list)
+    late: list[Callable[[], object]] = field(default_factory=list)
+    refusal: Exception | None = None
+    _before: Rfi | Submittal | None = None
+
+    def _called(self, what: str, whose: str) -> None:
+        self.calls.append((what, whose))
+        self.fault("read" if what in ("rfi", "submittal", "replies") else what)
+        if whose in self.blind:
+            raise NotVisible(what)
+        if whose in self.forbidden:
+            raise NotAllowed(what)
+
+    def _shown(self) -> Rfi | Submittal:
+        if self.stale_reads and self._before is not None:
+            self.stale_reads -= 1
+            return self._before
+        return self.record
+
+    async def rfi(self, place: Place, rfi_id: str, *, whose: str) -> Rfi:
+        self._called("rfi", whose)
+        shown = self._shown()
+        if not isinstance(shown, Rfi) or shown.id != rfi_id:
+            raise NotVisible(rfi_id)
+        return shown
+
+    async def submittal(self, place: Place, submittal_id: str, *, whose: str) -> Submittal:
+        self._called("submittal", whose)
+        shown = self._shown()
+        if not isinstance(shown, Submittal) or shown.id != submittal_id:
+            raise NotVisible(submittal_id)
+        return shown
+
+    async def replies(self, place: Place, rfi_id: str, *, whose: str) -> tuple[Answer, ...]:
+        self._called("replies", whose)
+        shown = self._shown()
+        assert isinstance(shown, Rfi)
+        return shown.answers or ()
+
+    async def response_options(self, place: Place, *, whose: str) -> tuple[ResponseOption, ...]:
+        self._called("options", whose)
+        return self.options
+
+    async def download(
+        self, place: Place, attachment: Attachment, into: Path, *, whose: str
+    ) -> None:
+        self._called("download", whose)
+        into.write_bytes(self.contents[attachment.id])
+
+    async def upload(
+        self, place: Place, path: Path, name: str, content_type: str, *, whose: str
+    ) -> str:
+        self._called("upload", whose)
+        if self.refusal is not None:
+            raise self.refusal
+        uuid = f"upload-{len(self.uploads) + 1}"
+        self.uploads[uuid] = (whose, name, path.read_bytes())
+        self.received += [name, content_type, path.read_bytes()]
+        return uuid
+
+    def _attach(self, upload_ids: tuple[str, ...], whose: str) -> tuple[Attachment, ...]:
+        attached = []
+        for uuid in upload_ids:
+            owner, name, content = self.uploads[uuid]
+            assert owner == whose, "only who uploaded a file may attach it"
+            attachment = Attachment(id=f"att-{len(self.contents) + 1}", name=name, url=None)
+            self.contents[attachment.id] = content
+            attached.append(attachment)
+        return tuple(attached)
+
+    async def _write(
+        self, what: str, whose: str, before_sending: BeforeSending, execute: Callable[[], str]
+    ) -> str:
+        self._called(what, whose)
+        if self.refusal is not None:
+            raise self.refusal
+        await before_sending()
+        self.fault("write.lost")
+        try:
+            self.fault("write.late")
+        except OutcomeUnknown:
+            self.late.append(execute)
+            raise
+        done = execute()
+        self.fault("write.answer")
+        return done
+
+    def execute_late(self) -> None:
+        """Do now what Procore still had in its queue."""
+        while self.late:
+            self.late.pop()()
+
+    async def post_reply(
+        self,
+        place: Place,
+        rfi_id: str,
+        html: str,
+        upload_ids: tuple[str, ...],
+        *,
+        whose: str,
+        before_sending: BeforeSending,
+    ) -> str:
+        def execute() -> str:
+            assert isinstance(self.record, Rfi)
+            self._before = self.record
+            me = self.ids[whose]
+            reply = Answer(
+                id=str(5000 + len(self.record.answers or ())),
+                official=False,
+                author_id=me,
+                author_name=NAMES[me],
+                html=html,
+                answered_at=self.clock(),
+                attachments=self._attach(upload_ids, whose),
+            )
+            self.record = replace(self.record, answers=(*(self.record.answers or ()), reply))
+            self.received += [html, *upload_ids]
+            return reply.id
+
+        return await self._write("reply", whose, before_sending, execute)
+
+    async def respond(
+        self, place: Place, order: ResponseOrder, *, whose: str, before_sending: BeforeSending
+    ) -> None:
+        def execute() -> str:
+            assert isinstance(self.record, Submittal)
+            self._before = self.record
+            option = next(o for o in self.options if o.id == order.response_id)
+
+            def answered(row: Approver) -> Approver:
+                if row.id != order.approver_id:
+                    return row
+                files = (*row.attachments, *self._attach(order.upload_ids, whose))
+                return replace(
+                    row,
+                    response=option,
+                    comment=order.comment,
+                    returned_at=self.clock(),
+                    attachments=files,
+                )
+
+            rows = tuple(answered(row) for row in self.record.approvers)
+            self.record = replace(self.record, approvers=rows)
+            self.received.append(order)
+            return order.approver_id
+
+        await self._write("respond", whose, before_sending, execute)
+
+    def effects(self, author: UserRef) -> int:
+        """Count what this person's answers left behind."""
+        if isinstance(self.record, Rfi):
+            return sum(reply.author_id == author.id for reply in self.record.answers or ())
+        return sum(
+            row.user.id == author.id and row.returned_at is not None
+            for row in self.record.approvers
+        )
+
+
+@dataclass
+class FakePart3:
+    """Part3's returns, files and the reports it took. `down` and `silent` are faults."""
+
+    returns: dict[str, Return] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    reports: list[tuple[str, Delivery]] = field(default_factory=list)
+    down: bool = False
+    takes_reports: bool = True
+
+    async def fetch_return(self, project_id: str, return_id: str) -> Return | None:
+        self._check()
+        return self.returns.get(return_id)
+
+    async def pending_returns(self, project_id: str) -> tuple[Return, ...]:
+        self._check()
+        return tuple(r for r in self.returns.values() if r.state == "pending")
+
+    async def fetch_file(self, project_id: str, sha256: str, into: Path) -> bool:
+        self._check()
+        if sha256 not in self.files:
+            return False
+        into.write_bytes(self.files[sha256])
+        return True
+
+    async def report(self, project_id: str, return_id: str, delivery: Delivery) -> None:
+        self._check()
+        if not self.takes_reports:
+            raise TryLater("Part3 is away", reason="part3_down")
+        states = self.states(return_id)
+        final = [state for state in states if state in ("delivered", "failed")]
+        assert not final or delivery.state == final[0], "a report went back"
+        self.reports.append((return_id, delivery))
+
+    def states(self, return_id: str) -> list[str]:
+        return [delivery.state for known, delivery in self.reports if known == return_id]
+
+    def store(self, content: bytes) -> None:
+        self.files[hashlib.sha256(content).hexdigest()] = content
+
+    def _check(self) -> None:
+        if self.down:
+            raise TryLater("Part3 is away", reason="part3_down")
+
+
+@dataclass
+class FakeIntents:
+    """`Intents` in memory. `lease` is the fence that stands; a lower one is another's."""
+
+    clock: Clock
+    lease: int = 1
+    rows: dict[str, Intent] = field(default_factory=dict)
+    remote_ids: dict[str, str] = field(default_factory=dict)
+
+    async def plan(self, intent: Intent, request_hash: str) -> tuple[Intent, datetime]:
+        self.rows.setdefault(intent.op_key, replace(intent, changed_at=self.clock()))
+        return self.rows[intent.op_key], self.clock()
+
+    async def of_return(self, return_id: str) -> list[Intent]:
+        return [intent for intent in self.rows.values() if intent.return_id == return_id]
+
+    async def arm(
+        self, intent: Intent, fence: int, quiet_s: float, response: ResponseOption | None
+    ) -> None:
+        row, now = self.rows[intent.op_key], self.clock()
+        free = row.state == "planned" or (
+            row.state in ("sending", "unknown", "needs_human")
+            and row.not_before is not None
+            and row.not_before <= now
+        )
+        if fence != self.lease or fence < row.fence or row.sends != intent.sends or not free:
+            raise LeaseLost(intent.return_id)
+        self._put(
+            row,
+            state="sending",
+            sends=row.sends + 1,
+            sent_at=now,
+            not_before=now + timedelta(seconds=quiet_s),
+            fence=fence,
+            response=response,
+        )
+
+    async def disarm(self, intent: Intent, fence: int, why: str) -> None:
+        row = self.rows[intent.op_key]
+        if row.state == "sending" and row.fence == fence:
+            self._put(row, state="planned", sends=row.sends - 1, not_before=None)
+
+    async def leave_unknown(self, intent: Intent, fence: int, why: str) -> None:
+        row = self.rows[intent.op_key]
+        if row.state == "sending" and row.fence == fence:
+            self._put(row, state="unknown")
+
+    async def confirm(self, intent: Intent, remote_id: str) -> None:
+        row = self.rows[intent.op_key]
+        if row.state not in ("confirmed", "abandoned"):
+            self._put(row, state="confirmed", remote_id=remote_id)
+        self.remote_ids[intent.return_id] = remote_id
+
+    async def ask_person(self, intent: Intent) -> None:
+        row = self.rows[intent.op_key]
+        if row.state in ("sending", "unknown", "planned"):
+            self._put(row, state="needs_human")
+
+    async def abandon(self, return_id: str) -> bool:
+        for row in await self.of_return(return_id):
+            if row.state == "planned" and row.sends == 0:
+                self._put(row, state="abandoned")
+        return all(row.state == "abandoned" for row in await self.of_return(return_id))
+
+    def _put(self, row: Intent, **changes: Any) -> None:
+        self.rows[row.op_key] = replace(row, changed_at=self.clock(), **changes)
+
+
+@dataclass
+class FakeUploads:
+    rows: dict[tuple[str, str, str], str] = field(default_factory=dict)
+
+    async def known(self, return_id: str, file: OutgoingFile) -> str | None:
+        return self.rows.get((return_id, file.sha256, file.name))
+
+    async def note(self, return_id: str, file: OutgoingFile, uuid: str) -> None:
+        self.rows[return_id, file.sha256, file.name] = uuid
+
+
+@dataclass
+class FakeMemory:
+    seen_versions: dict[str, SeenVersion]
+    connection: Tie | None = field(
+        default_factory=lambda: Tie(state="active", place=PLACE, reader_user_id="u-owner")
+    )
+    own: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, record: Rfi | Submittal) -> "FakeMemory":
+        return cls({"v1": seen_of(record)})
+
+    async def tie(self, project_id: str) -> Tie | None:
+        return self.connection
+
+    async def seen(self, answer: Return) -> SeenVersion | None:
+        return self.seen_versions.get(answer.seen_content_version)
+
+    async def ours(self, answer: Return) -> frozenset[str]:
+        return self.own
+
+    async def record_words(self, answer: Return) -> str:
+        return "RFI A-014"
+
+    async def install_key(self) -> bytes:
+        return b"k" * 32
+
+
+@dataclass
+class FakeDeliveries:
+    """`DeliveryStore` in memory for one delivery at a time."""
+
+    clock: Clock
+    may_go: bool = True
+    tasks: dict[str, Task] = field(default_factory=dict)
+    due_at: dict[str, datetime | None] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+
+    async def identify(self, task: Task, answer: Return) -> bool:
+        return self.may_go
+
+    async def settle(self, task: Task, standing: Standing, change: Change | None) -> None:
+        row = self.tasks.get(task.return_id, task)
+        if row.fence != task.fence:
+            raise LeaseLost(task.return_id)
+        self.tasks[task.return_id] = replace(
+            row,
+            state=standing.state,
+            reason=standing.reason,
+            message=standing.message,
+            mended_by=standing.mended_by,
+            receipt=standing.receipt,
+        )
+        if change is not None:
+            self.changes.append(change)
+
+    async def release(self, task: Task, standing: Standing, told: Delivery | None) -> None:
+        row = self.tasks.get(task.return_id, task)
+        keep = standing.state == "waiting" or standing.is_final
+        self.tasks[task.return_id] = replace(
+            row,
+            attempts=row.attempts if keep else 0,
+            reported=told or row.reported,
+            reported_asked=task.asked if told else row.reported_asked,
+        )
+        due = standing.again_at
+        if due is None and standing.again_in_s is not None:
+            due = self.clock() + timedelta(seconds=standing.again_in_s)
+        self.due_at[task.return_id] = due
+
+    def claim(self, return_id: str) -> Task:
+        row = self.tasks[return_id]
+        self.tasks[return_id] = replace(row, fence=row.fence + 1, attempts=row.attempts + 1)
+        return self.tasks[return_id]
