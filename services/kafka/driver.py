@@ -13,7 +13,6 @@ from aiokafka import (
     AIOKafkaConsumer,
     AIOKafkaProducer,
     ConsumerRebalanceListener,
-    TopicPartition,
 )
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
@@ -41,7 +40,6 @@ __all__ = [
     "MessageSizeTooLargeError",
     "NewTopic",
     "TopicAlreadyExistsError",
-    "TopicPartition",
     "for_code",
     "group_consumer",
     "make_admin",
@@ -115,10 +113,10 @@ def group_consumer(
     )
 
 
-def make_reader(settings: KafkaSettings) -> Any:
-    """Return a consumer outside any group, to read a topic from its beginning."""
+def make_reader(settings: KafkaSettings, name: str) -> Any:
+    """Return a consumer of one topic outside any group, to read it from its beginning."""
     return AIOKafkaConsumer(
-        **_options(settings), enable_auto_commit=False, auto_offset_reset="earliest"
+        name, **_options(settings), enable_auto_commit=False, auto_offset_reset="earliest"
     )
 
 

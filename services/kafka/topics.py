@@ -12,7 +12,6 @@ from services.kafka.driver import (
     KafkaAway,
     NewTopic,
     TopicAlreadyExistsError,
-    TopicPartition,
     for_code,
     make_admin,
     make_reader,
@@ -71,12 +70,10 @@ async def read_all(settings: KafkaSettings, topic: str) -> AsyncIterator[Consume
         KafkaAway: Kafka cannot be reached.
     """
     name = settings.topic_prefix + topic
-    reader = make_reader(settings)
+    reader = make_reader(settings, name)
     try:
         await reader.start()
-        await reader.topics()
-        parts = [TopicPartition(name, part) for part in reader.partitions_for_topic(name) or ()]
-        reader.assign(parts)
+        parts = reader.assignment()
         ends = await reader.end_offsets(parts)
         begins = await reader.beginning_offsets(parts)
         left = {part: end for part, end in ends.items() if end > begins[part]}

@@ -9,6 +9,13 @@ from typing import Any, Literal
 import msgspec
 
 
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a project lives in Procore."""
+
+    company_id: str
+    project_id: str  # Procore's
+
+
 class UserRef(msgspec.Struct, frozen=True, kw_only=True):
     """A Procore user. Match on `id` only: names read "Name (Company)" in some places."""
 

@@ -1,0 +1,167 @@
+"""Manners towards Procore, one pacer a grant: what the rate headers say, and who goes first.
+
+Procore counts in two windows (10 s and an hour) and its headers describe whichever is nearer to its
+end. No number is promised, so nothing is assumed: only what the headers say, and between a 429 and
+its reset nothing is sent at all.
+"""
+
+import asyncio
+import heapq
+import itertools
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import IntEnum
+
+from services.errors import TryLater
+from services.procore.waiting import SHORTEST_S, seconds_to_wait
+
+TOO_MANY_REQUESTS = 429
+AT_ONCE = 2
+"""Calls of one grant under way; a return has a third place of its own."""
+
+LONGEST_PATIENCE_S = 5.0
+"""A wait beyond this is not sat out: the work goes back with a due time."""
+
+TIMER_SLACK_S = 0.01
+
+RESERVE_SHARE = 0.2
+"""Below this share of the window, sweeps and backfills leave the rest to people's work."""
+
+
+class Priority(IntEnum):
+    """What goes first when calls have to wait."""
+
+    RETURN = 0
+    LOOK = 1
+    SWEEP = 2
+    BACKFILL = 3
+
+
+@dataclass(order=True, slots=True)
+class _Waiting:
+    priority: Priority
+    place: int
+    go: asyncio.Future[bool] = field(compare=False)  # False: told to come back later
+
+
+class Pacer:
+    """The turns of one grant."""
+
+    def __init__(self, *, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._places = itertools.count()
+        self._queue: list[_Waiting] = []
+        self._under_way = 0
+        self._returns_under_way = 0
+        self._closed_until = 0.0  # Unix seconds: nobody goes before
+        self._reserved_until = 0.0  # Unix seconds: only returns and looks go before
+        self._timer: asyncio.TimerHandle | None = None
+        self.budget_left = math.inf
+
+    @asynccontextmanager
+    async def turn(self, priority: Priority) -> AsyncIterator[None]:
+        """Wait for one's turn and hold it.
+
+        Raises:
+            TryLater: `rate_limited`, with the time from which it is sensible to come again.
+        """
+        self._refuse_long_waits(priority)
+        await self._wait(priority)
+        try:
+            yield
+        finally:
+            self._leave(priority)
+
+    def note(self, status: int, headers: Mapping[str, str]) -> None:
+        """Learn from an answer's status and headers."""
+        remaining, limit = _number(headers, "remaining"), _number(headers, "limit")
+        reset = _number(headers, "reset")
+        if remaining is not None:
+            self.budget_left = remaining
+        if status == TOO_MANY_REQUESTS:
+            wait_s = seconds_to_wait(headers, now=self._now) or SHORTEST_S
+            self._closed_until = max(self._closed_until, self._now() + wait_s)
+        elif remaining is not None and reset is not None and reset > self._now():
+            until = min(reset, self._now() + 3_600)
+            if remaining < 1:
+                self._closed_until = max(self._closed_until, until)
+            elif limit and remaining <= limit * RESERVE_SHARE:
+                self._reserved_until = max(self._reserved_until, until)
+
+    def opens_at(self, priority: Priority) -> float:
+        """Return the Unix time from which a call of this priority may go."""
+        reserved = self._reserved_until if priority >= Priority.SWEEP else 0.0
+        return max(self._closed_until, reserved)
+
+    def _refuse_long_waits(self, priority: Priority) -> None:
+        opens_at = self.opens_at(priority)
+        if opens_at - self._now() > LONGEST_PATIENCE_S:
+            raise rate_limited(opens_at)
+
+    async def _wait(self, priority: Priority) -> None:
+        go = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._queue, _Waiting(priority, next(self._places), go))
+        self._admit()
+        try:
+            admitted = await go
+        except asyncio.CancelledError:
+            if go.done() and not go.cancelled() and go.result():
+                self._leave(priority)
+            raise
+        if not admitted:
+            raise rate_limited(self.opens_at(priority))
+
+    def _leave(self, priority: Priority) -> None:
+        self._under_way -= 1
+        self._returns_under_way -= priority is Priority.RETURN
+        self._admit()
+
+    def _admit(self) -> None:
+        """Let in whoever may go now, the most urgent first; turn away who would wait too long."""
+        kept: list[_Waiting] = []
+        while self._queue:
+            first = heapq.heappop(self._queue)
+            late_s = self.opens_at(first.priority) - self._now()
+            if first.go.done():
+                continue
+            if late_s > LONGEST_PATIENCE_S:
+                first.go.set_result(False)
+            elif late_s > 0:
+                kept.append(first)
+                self._come_back_in(late_s)
+            elif self._under_way < self._room_for(first.priority):
+                self._under_way += 1
+                self._returns_under_way += first.priority is Priority.RETURN
+                first.go.set_result(True)
+            else:
+                kept.append(first)
+        self._queue = kept
+        heapq.heapify(self._queue)
+
+    def _room_for(self, priority: Priority) -> int:
+        alone = priority is Priority.RETURN and self._returns_under_way == 0
+        return AT_ONCE + 1 if alone else AT_ONCE
+
+    def _come_back_in(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds + TIMER_SLACK_S, self._admit)
+
+
+def rate_limited(opens_at: float) -> TryLater:
+    """Return the error that says from when Procore takes calls again."""
+    at = datetime.fromtimestamp(opens_at, UTC)
+    message = f"waits for Procore's limit until {at:%H:%M:%S} UTC"
+    return TryLater(message, reason="rate_limited", not_before=at)
+
+
+def _number(headers: Mapping[str, str], name: str) -> float | None:
+    try:
+        number = float(headers.get(f"x-rate-limit-{name}", ""))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

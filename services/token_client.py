@@ -1,0 +1,149 @@
+"""The token service's internal port, as the workers call it."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from schemas.connections import AccessToken, Connection, ConnectionPage, GrantProblem
+from services.errors import TryLater
+from services.http_client import Answer, HttpClient, NoAnswer, NotSent
+from services.procore.errors import GrantRefused
+
+T = TypeVar("T")
+
+KEPT_AT_MOST_S = 600.0
+"""How long a worker keeps an access token in memory; it is gone from there with its expiry too."""
+
+EXPIRY_MARGIN_S = 120.0
+OK, NOT_FOUND, CONFLICT = 200, 404, 409
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    token: AccessToken
+    until: float  # Unix seconds
+
+
+class TokenClient:
+    """Access tokens and connections. The replicas are tried in turn.
+
+    Args:
+        http: pool towards the token service.
+        urls: of its internal ports.
+        authorization: makes the value of a fresh `Authorization` header.
+    """
+
+    def __init__(
+        self,
+        http: HttpClient,
+        urls: tuple[str, ...],
+        authorization: Callable[[], str],
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._http = http
+        self._urls = urls
+        self._authorization = authorization
+        self._now = now
+        self._tokens: dict[str, _Held] = {}
+
+    async def access_token(self, user_id: str) -> AccessToken:
+        """Return a person's access token.
+
+        Raises:
+            GrantRefused: `not_authorized` or `needs_reauthorization`.
+            TryLater: the token service cannot say now.
+        """
+        held = self._tokens.get(user_id)
+        if held is not None and held.until > self._now():
+            return held.token
+        return await self._fetch(user_id, rejected=None)
+
+    async def replacement_for(self, user_id: str, rejected: AccessToken) -> AccessToken:
+        """Return another access token after one got a 401. Raises as `access_token`."""
+        self._tokens.pop(user_id, None)
+        digest = hashlib.sha256(rejected.access_token.encode()).hexdigest()
+        return await self._fetch(user_id, rejected=digest)
+
+    def forget(self, user_id: str) -> None:
+        """Ask afresh next time: the person may have authorized since, or taken it back."""
+        self._tokens.pop(user_id, None)
+
+    async def procore_user_id(self, user_id: str) -> str:
+        """Return the Procore user that a Part3 user proved to be. Raises as `access_token`."""
+        return (await self.access_token(user_id)).procore_user_id
+
+    async def connection(self, project_id: str) -> Connection | None:
+        """Return a project's connection, or None when it never had one."""
+        answer = await self._ask("GET", f"/internal/connections/{quote(project_id, safe='')}")
+        return None if answer.status == NOT_FOUND else _read(answer, Connection)
+
+    async def connections(
+        self, *, updated_after: datetime | None, cursor: str | None
+    ) -> ConnectionPage:
+        """Return a page of connections, oldest change first."""
+        asked = {"updated_after": updated_after and updated_after.isoformat(), "cursor": cursor}
+        params = {name: value for name, value in asked.items() if value}
+        answer = await self._ask("GET", "/internal/connections", params=params)
+        return _read(answer, ConnectionPage)
+
+    async def ensure_hook(self, project_id: str) -> str:
+        """Have a connection's hook compared with what it should be; return ok, created, repaired.
+
+        Raises:
+            GrantRefused: the owner's grant does not work.
+            TryLater: it cannot be said now.
+        """
+        path = f"/internal/connections/{quote(project_id, safe='')}/hook"
+        answer = await self._ask("POST", path)
+        if answer.status == CONFLICT:
+            raise _grant_refused(project_id, answer)
+        found = _read(answer, dict)
+        return str(found.get("state", "ok"))
+
+    async def _fetch(self, user_id: str, *, rejected: str | None) -> AccessToken:
+        asked = {"user_id": user_id} | ({"rejected": rejected} if rejected else {})
+        answer = await self._ask("POST", "/internal/access-tokens", json=asked)
+        if answer.status in (NOT_FOUND, CONFLICT):
+            raise _grant_refused(user_id, answer)
+        token = _read(answer, AccessToken)
+        until = min(token.expires_at.timestamp() - EXPIRY_MARGIN_S, self._now() + KEPT_AT_MOST_S)
+        self._tokens[user_id] = _Held(token, until)
+        return token
+
+    async def _ask(self, method: str, path: str, **request: Any) -> Answer:
+        fault: Exception | None = None
+        for url in self._urls:
+            headers = {"authorization": self._authorization()}
+            try:
+                answer = await self._http.send(method, url + path, headers=headers, **request)
+            except (NotSent, NoAnswer) as error:
+                fault = error
+                continue
+            if answer.status in (OK, NOT_FOUND, CONFLICT):
+                return answer
+            fault = TryLater(f"status {answer.status}", reason="token_service_down")
+        message = f"the token service gives no answer for {path.split('/')[2]} now ({fault})"
+        raise TryLater(message, reason="token_service_down") from fault
+
+
+def _grant_refused(user_id: str, answer: Answer) -> GrantRefused:
+    try:
+        code = msgspec.json.decode(answer.body, type=GrantProblem).code
+    except msgspec.DecodeError:
+        code = "not_authorized"
+    return GrantRefused(user_id, reason=code)
+
+
+def _read(answer: Answer, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(answer.body, type=shape)
+    except msgspec.DecodeError as error:
+        message = "the token service answered something else than its contract says"
+        raise TryLater(message, reason="token_service_down") from error
