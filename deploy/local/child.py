@@ -43,7 +43,7 @@ def _checked(result: int) -> None:
 def _become(user: str) -> None:
     """Give up root for `user`, but go on reaching files below folders closed to it.
 
-    PostgreSQL refuses to run as root, and a checkout below /root is out of any other user's
+    PostgreSQL refuses to run as root, and a checkout in root's home is out of any other user's
     reach. Opening those folders to everyone would be worse than keeping this one capability.
     Where it cannot be kept, the program runs if its files can be reached without.
     """
