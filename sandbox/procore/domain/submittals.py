@@ -257,8 +257,17 @@ def edit(
         changed = replace(changed, attachments=(*changed.attachments, *more))
         if not isinstance(fields.steps, UnsetType):
             rows = _rows(world, project, changed, fields.steps)
-            changed = workflow.refreshed(replace(changed, rows=rows), world.now().date())
+            changed = _rerouted(world, submittal, replace(changed, rows=rows))
         return _with_status(world, actor, submittal, changed)
+
+
+def _rerouted(world: World, before: Submittal, changed: Submittal) -> Submittal:
+    """The workflow was rewritten: an open one that had none, or was through it, starts."""
+    today = world.now().date()
+    at_rest = changed.step is None and changed.rejected_row_id is None
+    if at_rest and status_of(world, before).status == "Open":
+        return workflow.start(changed, today)
+    return workflow.refreshed(changed, today)
 
 
 def _with_status(world: World, actor: Actor, before: Submittal, changed: Submittal) -> Submittal:

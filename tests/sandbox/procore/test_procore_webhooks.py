@@ -1,0 +1,436 @@
+"""Webhooks: behaviours 11 to 27, delivered for real to a receiver on loopback."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from msgspec.structs import replace
+
+from sandbox.procore.dispatcher import Dispatcher
+from tests.sandbox.procore.site import ARCHITECT, MANAGER, Client, Json, Site
+
+SECRET = "Bearer abcdefghijklmnop-last5"
+
+
+class Receiver:
+    """A loopback HTTP server that writes down what it gets, and answers as it is told."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[dict[str, str], Json]] = []
+        self.status = 204
+        self.arrived = asyncio.Event()
+        self.url = ""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        headers = dict(
+            line.lower().split(": ", 1) if i == 0 else (line.split(": ", 1))
+            for i, line in enumerate(head.split("\r\n")[1:])
+            if ": " in line
+        )
+        headers = {k.lower(): v for k, v in headers.items()}
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        self.got.append((headers, json.loads(body)))
+        self.arrived.set()
+        if self.status:
+            writer.write(f"HTTP/1.1 {self.status} X\r\nContent-Length: 0\r\n".encode())
+            writer.write(b"Connection: close\r\n\r\n")
+            await writer.drain()
+        writer.close()
+
+    @property
+    def payloads(self) -> list[Json]:
+        return [payload for _, payload in self.got]
+
+    async def until(self, happened: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not happened():
+                self.arrived.clear()
+                try:
+                    async with asyncio.timeout(0.05):
+                        await self.arrived.wait()
+                except TimeoutError:
+                    continue
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    made = Receiver()
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/procore/p1/1"
+    async with server:
+        yield made
+
+
+@asynccontextmanager
+async def dispatching(site: Site) -> AsyncIterator[Dispatcher]:
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        dispatcher = Dispatcher(site.world, client)
+        task = asyncio.create_task(dispatcher.run())
+        try:
+            yield dispatcher
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def base(site: Site) -> str:
+    return f"/rest/v2.0/companies/{site.company_id}/projects/{site.project.id}/webhooks/hooks"
+
+
+async def new_hook(client: Client, **fields: Any) -> Json:
+    body = {
+        "payload_version": "v4.0",
+        "namespace": "part3-connector",
+        "destination_url": "http://127.0.0.1:9/x",
+        "destination_headers": {"Authorization": SECRET},
+        **fields,
+    }
+    return (await client.ok("POST", base(client.site), json=body))["data"]
+
+
+async def subscribed(client: Client, receiver: Receiver, **fields: Any) -> Json:
+    hook = await new_hook(client, destination_url=receiver.url, **fields)
+    wanted = [
+        {"resource_name": name, "event_type": action}
+        for name in ("RFIs", "RFI Replies", "Submittals")
+        for action in ("create", "update", "delete")
+    ]
+    path = f"{base(client.site)}/{hook['id']}/triggers/bulk"
+    assert (await client.call("POST", path, json=wanted)).status_code == 201
+    return hook
+
+
+async def test_b11_rfi_names_are_of_projects_only_and_unknown_names_are_refused(
+    site: Site,
+) -> None:
+    manager = site.as_(MANAGER)
+    project = base(site).removesuffix("/hooks")
+    listed = await manager.ok("GET", f"{project}/resources", params={"payload_version": "v4.0"})
+    offered = {r["name"]: r["actions"] for r in listed["data"]}
+    for name in ("RFIs", "RFI Replies", "Submittals"):
+        assert offered[name] == ["create", "update", "delete"]
+    company = f"/rest/v2.0/companies/{site.company_id}/webhooks"
+    names = {r["name"] for r in (await manager.ok("GET", f"{company}/resources"))["data"]}
+    assert not names & set(offered)
+    hook = await new_hook(manager)
+    for name in ("Submittal Approvers", "rfis"):
+        body = {"resource_name": name, "event_type": "update"}
+        refused = await manager.call("POST", f"{base(site)}/{hook['id']}/triggers", json=body)
+        assert refused.status_code == 400
+        assert refused.json()["error"]["code"] == "BAD_REQUEST"
+
+
+async def test_b12_a_namespace_is_taken_once_in_its_scope(site: Site) -> None:
+    manager = site.as_(MANAGER)
+    hook = await new_hook(manager)
+    body = {
+        "payload_version": "v4.0",
+        "namespace": "part3-connector",
+        "destination_url": "https://example.com/x",
+    }
+    again = await manager.call("POST", base(site), json=body)
+    assert again.status_code == 400
+    assert "has already been taken" in again.text
+    listed = await manager.ok("GET", base(site), params={"namespace": "part3-connector"})
+    assert [h["id"] for h in listed["data"]] == [hook["id"]]
+    for wrong in ({"namespace": "Part3"}, {"destination_url": "http://example.com"}):
+        refused = await manager.call("POST", base(site), json={**body, **wrong})
+        assert refused.status_code == 400
+
+
+async def test_b13_the_secret_is_masked_in_reads_and_delivered_whole(
+    site: Site, receiver: Receiver
+) -> None:
+    manager = site.as_(MANAGER)
+    hook = await subscribed(manager, receiver)
+    shown = await manager.ok("GET", f"{base(site)}/{hook['id']}")
+    masked = shown["data"]["destination_headers"]["Authorization"]
+    assert masked == "*" * (len(SECRET) - 5) + "last5"
+    async with dispatching(site):
+        await manager.new_rfi()
+        await receiver.until(lambda: len(receiver.got) == 1)
+    headers = receiver.got[0][0]
+    assert headers["authorization"] == SECRET
+    assert not [name for name in headers if "signature" in name]
+
+
+async def test_b14_an_event_type_comes_back_in_upper_case(site: Site) -> None:
+    manager = site.as_(MANAGER)
+    hook = await new_hook(manager)
+    path = f"{base(site)}/{hook['id']}/triggers"
+    body = {"resource_name": "RFIs", "event_type": "update"}
+    made = await manager.ok("POST", path, json=body)
+    assert made["data"]["event_type"] == "UPDATE"
+    assert isinstance(made["data"]["id"], str)
+    assert (await manager.call("DELETE", f"{path}/{made['data']['id']}")).status_code == 204
+    assert (await manager.ok("GET", path))["data"] == []
+
+
+async def test_b15_bulk_triggers_answer_201_207_or_413(site: Site) -> None:
+    manager = site.as_(MANAGER)
+    hook = await new_hook(manager)
+    path = f"{base(site)}/{hook['id']}/triggers/bulk"
+    good = {"resource_name": "RFIs", "event_type": "create"}
+    bad = {"resource_name": "Nonsense", "event_type": "create"}
+    assert (await manager.call("POST", path, json=[good])).status_code == 201
+    other = {"resource_name": "RFIs", "event_type": "delete"}
+    some = await manager.call("POST", path, json=[other, bad])
+    assert some.status_code == 207
+    assert len(some.json()["data"]["failed"]) == 1
+    assert (await manager.call("POST", path, json=[good] * 501)).status_code == 413
+    ids = [t["id"] for t in (await manager.ok("GET", path.removesuffix("/bulk")))["data"]]
+    gone = await manager.call("DELETE", path, json=ids)
+    assert (gone.status_code, gone.json()["data"]["succeeded"]) == (200, ids)
+    assert (await manager.call("DELETE", path, json=["123"])).status_code == 207
+
+
+@pytest.mark.parametrize("version", ["v2.0", "v3.0", "v4.0"])
+async def test_b16_b19_each_payload_version_has_its_shape_and_the_acting_user(
+    site: Site, receiver: Receiver, version: str
+) -> None:
+    manager = site.as_(MANAGER)
+    await subscribed(manager, receiver, payload_version=version)
+    async with dispatching(site):
+        rfi = await manager.new_rfi()
+        await receiver.until(lambda: len(receiver.got) == 1)
+    payload = receiver.payloads[0]
+    user_id = site.person(MANAGER).id
+    if version == "v4.0":
+        assert set(payload) == {
+            "id",
+            "timestamp",
+            "reason",
+            "company_id",
+            "project_id",
+            "user_id",
+            "resource_type",
+            "resource_id",
+        }
+        assert all(isinstance(value, str) for value in payload.values())
+        assert (payload["reason"], payload["resource_id"]) == ("create", str(rfi["id"]))
+        assert payload["user_id"] == str(user_id)
+        return
+    assert (payload["event_type"], payload["resource_id"]) == ("create", rfi["id"])
+    assert (payload["api_version"], payload["user_id"]) == (version, user_id)
+    assert payload["metadata"]["source_user_id"] == user_id
+    assert ("related_resources" in payload) == (version == "v3.0")
+
+
+async def test_b16_v4_may_carry_unknown_data_and_new_reasons(
+    site: Site, receiver: Receiver
+) -> None:
+    site.world.set_switches(
+        replace(site.world.switches, event_data=True, event_reason="status_changed")
+    )
+    manager = site.as_(MANAGER)
+    await subscribed(manager, receiver)
+    rfi = await manager.new_rfi()
+    await manager.ok("PATCH", f"{manager.rfis}/{rfi['id']}", json={"rfi": {"accepted": True}})
+    async with dispatching(site):
+        await receiver.until(lambda: len(receiver.got) == 2)
+    assert [p["reason"] for p in receiver.payloads] == ["create", "status_changed"]
+    assert "data" in receiver.payloads[1]
+
+
+async def test_b17_the_source_may_be_null(site: Site, receiver: Receiver) -> None:
+    site.world.set_switches(replace(site.world.switches, event_source="null"))
+    manager = site.as_(MANAGER)
+    await subscribed(manager, receiver, payload_version="v2.0")
+    await manager.new_rfi()
+    async with dispatching(site):
+        await receiver.until(lambda: len(receiver.got) == 1)
+    assert receiver.payloads[0]["metadata"]["source_user_id"] is None
+    assert receiver.payloads[0]["metadata"]["source_application_id"] is None
+
+
+@pytest.mark.parametrize("different", [False, True])
+async def test_b18_a_change_may_be_delivered_several_times(
+    site: Site, receiver: Receiver, *, different: bool
+) -> None:
+    rule = {"kind": "duplicate", "copies": 4, "different_ids": different}
+    site.world.faults.set(7, [rule])
+    manager = site.as_(MANAGER)
+    await subscribed(manager, receiver)
+    await manager.new_rfi()
+    async with dispatching(site):
+        site.world.clock.advance(8)
+        await receiver.until(lambda: len(receiver.got) == 4)
+    assert len({p["id"] for p in receiver.payloads}) == (4 if different else 1)
+    assert len({p["timestamp"] for p in receiver.payloads}) == 1
+
+
+async def test_b20_an_update_may_overtake_its_create(site: Site, receiver: Receiver) -> None:
+    site.world.faults.set(1, [{"kind": "delay", "reason": "create", "delay_s": 30}])
+    manager = site.as_(MANAGER)
+    await subscribed(manager, receiver)
+    rfi = await manager.new_rfi()
+    await manager.ok("PATCH", f"{manager.rfis}/{rfi['id']}", json={"rfi": {"subject": "New words"}})
+    async with dispatching(site):
+        await receiver.until(lambda: len(receiver.got) == 1)
+        site.world.clock.advance(31)
+        await receiver.until(lambda: len(receiver.got) == 2)
+    assert [p["reason"] for p in receiver.payloads] == ["update", "create"]
+
+
+async def test_b21_an_event_may_never_be_sent_though_the_object_changed(
+    site: Site, receiver: Receiver
+) -> None:
+    site.world.faults.set(1, [{"kind": "drop", "count": 1}])
+    manager = site.as_(MANAGER)
+    await subscribed(manager, receiver)
+    lost = await manager.new_rfi()
+    told = await manager.new_rfi()
+    async with dispatching(site):
+        await receiver.until(lambda: len(receiver.got) == 1)
+    assert receiver.payloads[0]["resource_id"] == str(told["id"])
+    assert (await manager.rfi(lost["id"]))["id"] == lost["id"]
+
+
+def statuses(site: Site) -> list[str]:
+    rows = site.world.store.rows("SELECT status FROM deliveries ORDER BY id")
+    return [row["status"] for row in rows]
+
+
+def paused(dispatcher: Dispatcher, receiver: Receiver) -> bool:
+    until = dispatcher.endpoint(receiver.url).paused_until
+    return until is not None and until > dispatcher.world.now()
+
+
+async def test_b22_a_failure_pauses_the_whole_queue_and_backs_off_to_an_hour(
+    site: Site, receiver: Receiver
+) -> None:
+    site.world.clock.freeze()
+    receiver.status = 500
+    manager = site.as_(MANAGER)
+    await subscribed(manager, receiver)
+    for _ in range(3):
+        await manager.new_rfi()
+    pauses = []
+    async with dispatching(site) as dispatcher:
+        for tries in range(1, 15):
+            await receiver.until(
+                lambda tries=tries: len(receiver.got) == tries and paused(dispatcher, receiver)  # type: ignore[misc]
+            )
+            pauses.append(dispatcher.endpoint(receiver.url).pause_s)
+            site.world.clock.advance(pauses[-1] + 0.001)
+        assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]
+        assert len({p["id"] for p in receiver.payloads}) == 1
+        receiver.status = 200
+        site.world.clock.advance(3601)
+        await receiver.until(lambda: statuses(site) == ["delivered"] * 3)
+        assert dispatcher.endpoint(receiver.url).failing_since is None
+
+
+async def test_b22_after_twelve_hours_all_is_discarded_and_the_next_event_starts_anew(
+    site: Site, receiver: Receiver
+) -> None:
+    site.world.clock.freeze()
+    receiver.status = 0
+    manager = site.as_(MANAGER)
+    await subscribed(manager, receiver)
+    await manager.new_rfi()
+    await manager.new_rfi()
+    async with dispatching(site):
+        await receiver.until(lambda: "retrying" in statuses(site))
+        site.world.clock.advance(12 * 3600 + 1)
+        await receiver.until(lambda: statuses(site) == ["discarded"] * 2)
+        receiver.status = 200
+        manager = site.as_(MANAGER)
+        await manager.new_rfi()
+        await receiver.until(lambda: statuses(site)[-1] == "delivered")
+    assert statuses(site) == ["discarded", "discarded", "delivered"]
+
+
+async def test_b23_a_hook_may_be_disabled_and_revived_and_nothing_is_replayed(
+    site: Site, receiver: Receiver
+) -> None:
+    site.world.clock.freeze()
+    site.world.set_switches(replace(site.world.switches, disable_hook_after_discards=1))
+    receiver.status = 503
+    manager = site.as_(MANAGER)
+    hook = await subscribed(manager, receiver)
+    path = f"{base(site)}/{hook['id']}"
+    await manager.new_rfi()
+    async with dispatching(site):
+        await receiver.until(lambda: "retrying" in statuses(site))
+        site.world.clock.advance(12 * 3600 + 1)
+        await receiver.until(lambda: statuses(site) == ["discarded"])
+        manager = site.as_(MANAGER)
+        assert (await manager.ok("GET", path))["data"]["status"] == "disabled"
+        await manager.new_rfi()
+        receiver.status = 200
+        revived = await manager.ok("PATCH", path, json={"status": "active"})
+        assert revived["data"]["status"] == "active"
+        await manager.new_rfi()
+        await receiver.until(lambda: statuses(site) == ["discarded", "delivered"])
+
+
+@pytest.mark.parametrize("half", [False, True])
+async def test_b24_a_read_soon_after_may_be_stale_or_half_new(site: Site, *, half: bool) -> None:
+    manager = site.as_(MANAGER)
+    rfi = await manager.new_rfi()
+    site.world.clock.advance(60)
+    path = f"{manager.rfis}/{rfi['id']}"
+    await manager.ok("PATCH", path, json={"rfi": {"accepted": True}})
+    site.world.faults.set(1, [{"kind": "stale", "lag_s": 1.5, "half": half, "method": "GET"}])
+    seen = await manager.rfi(rfi["id"])
+    [listed] = await manager.ok("GET", manager.rfis)
+    assert seen["status"] == listed["status"] == ("closed" if half else "open")
+    assert seen["ball_in_court"]["id"] == site.person(ARCHITECT).id
+    site.world.clock.advance(2)
+    after = await manager.rfi(rfi["id"])
+    assert (after["status"], after["ball_in_court"]) == ("closed", None)
+
+
+async def test_b25_a_reply_event_names_the_reply_and_no_rfi(site: Site, receiver: Receiver) -> None:
+    site.world.set_switches(replace(site.world.switches, reply_raises_rfi_update="never"))
+    manager = site.as_(MANAGER)
+    await subscribed(manager, receiver, payload_version="v2.0")
+    rfi = await manager.new_rfi()
+    reply = await site.as_(ARCHITECT).reply(rfi["id"])
+    async with dispatching(site):
+        await receiver.until(lambda: len(receiver.got) == 2)
+    event = receiver.payloads[1]
+    assert (event["resource_name"], event["resource_id"]) == ("RFI Replies", reply["id"])
+    assert str(rfi["id"]) not in json.dumps(event)
+    assert event["user_id"] == site.person(ARCHITECT).id
+
+
+async def test_b26_the_deliveries_listing(site: Site, receiver: Receiver) -> None:
+    manager = site.as_(MANAGER)
+    hook = await subscribed(manager, receiver)
+    path = f"{base(site)}/{hook['id']}/deliveries"
+    assert (await manager.call("GET", path)).status_code == 404
+    async with dispatching(site):
+        await manager.new_rfi()
+        await receiver.until(lambda: statuses(site) == ["delivered"])
+    listed = await manager.ok("GET", path, params={"filter[status]": "succeeded"})
+    [delivery] = listed["data"]
+    assert delivery["status"] == "delivered"
+    assert delivery["id"] == delivery["payload"]["id"] == receiver.payloads[0]["id"]
+    [attempt] = delivery["delivery_attempts"]
+    assert (attempt["success"], attempt["response_status"]) == (True, 204)
+    assert (await manager.ok("GET", path, params={"filter[status]": "failed"}))["data"] == []
+
+
+async def test_only_an_admin_may_manage_hooks(site: Site) -> None:
+    architect = site.as_(ARCHITECT)
+    assert (await architect.call("GET", base(site))).status_code == 403
+    site.world.set_switches(replace(site.world.switches, hook_permission="nobody"))
+    assert (await site.as_(MANAGER).call("GET", base(site))).status_code == 403
+
+
+async def test_a_deleted_hook_takes_its_triggers_and_queue_along(
+    site: Site, receiver: Receiver
+) -> None:
+    manager = site.as_(MANAGER)
+    hook = await subscribed(manager, receiver)
+    await manager.new_rfi()
+    assert (await manager.call("DELETE", f"{base(site)}/{hook['id']}")).status_code == 204
+    assert (await manager.call("GET", f"{base(site)}/{hook['id']}")).status_code == 404
+    assert statuses(site) == ["discarded"]
