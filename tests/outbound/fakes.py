@@ -92,6 +92,8 @@ class FakeProcore:
     calls: list[tuple[str, str]] = field(default_factory=list)
     received: list[Any] = field(default_factory=list)
     late: list[Callable[[], object]] = field(default_factory=list)
+    late_since: datetime | None = None
+    executed: int = 0
     refusal: Exception | None = None
     _before: Rfi | Submittal | None = None
 
@@ -172,6 +174,7 @@ class FakeProcore:
             self.fault("write.late")
         except OutcomeUnknown:
             self.late.append(execute)
+            self.late_since = self.clock()
             raise
         done = execute()
         self.fault("write.answer")
@@ -194,6 +197,7 @@ class FakeProcore:
     ) -> str:
         def execute() -> str:
             assert isinstance(self.record, Rfi)
+            self.executed += 1
             self._before = self.record
             me = self.ids[whose]
             reply = Answer(
@@ -216,6 +220,7 @@ class FakeProcore:
     ) -> None:
         def execute() -> str:
             assert isinstance(self.record, Submittal)
+            self.executed += 1
             self._before = self.record
             option = next(o for o in self.options if o.id == order.response_id)
 

@@ -1,6 +1,7 @@
 """What may be done about a write, from what is known of it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,15 +26,15 @@ NOWHERE = Sighting(())
 Q = timedelta(seconds=180)
 
 
-def intent(state: str = "planned", **fields: object) -> Intent:
-    plain: dict[str, object] = {
+def intent(state: str = "planned", **fields: Any) -> Intent:
+    plain: dict[str, Any] = {
         "op_key": "k",
         "marker": "P3-7KQ2M9XR4T",
         "return_id": "ret_1",
         "operation": "rfi_reply",
         "state": state,
     }
-    return Intent(**(plain | fields))  # type: ignore[arg-type] - fields are named by the tests
+    return Intent(**(plain | fields))
 
 
 def sent(state: str = "unknown", sends: int = 1) -> Intent:
@@ -70,9 +71,9 @@ def test_after_the_quiet_period_it_may_go_once_more_and_then_a_person_decides() 
 
 
 def test_a_person_may_ask_for_one_more_send_and_no_further_one() -> None:
-    asked = {"now": NOON + Q, "seen": NOWHERE, "asked_again": True}
-    assert next_step(sent("needs_human", sends=2), **asked) == Check()  # type: ignore[arg-type]
-    assert next_step(sent("needs_human", sends=3), **asked) == AskPerson()  # type: ignore[arg-type]
+    asked: dict[str, Any] = {"now": NOON + Q, "seen": NOWHERE, "asked_again": True}
+    assert next_step(sent("needs_human", sends=2), **asked) == Check()
+    assert next_step(sent("needs_human", sends=3), **asked) == AskPerson()
 
 
 def test_what_is_confirmed_is_only_read_back() -> None:
@@ -97,10 +98,10 @@ SIGHTINGS = st.sampled_from([None, NOWHERE, Sighting(("41",))])
 
 @given(INTENTS, LATER, SIGHTINGS, st.booleans())
 def test_nothing_is_sent_again_unless_it_is_surely_absent(
-    intent: Intent, now: object, seen: Sighting | None, asked_again: bool
+    intent: Intent, now: datetime, seen: Sighting | None, asked_again: bool
 ) -> None:
-    step = next_step(intent, now=now, seen=seen, asked_again=asked_again)  # type: ignore[arg-type]
+    step = next_step(intent, now=now, seen=seen, asked_again=asked_again)
     if isinstance(step, Check) and intent.has_begun:
         assert seen == NOWHERE
-        assert intent.not_before is None or now >= intent.not_before  # type: ignore[operator]
+        assert intent.not_before is None or now >= intent.not_before
         assert intent.sends < MAX_SENDS + asked_again
