@@ -114,10 +114,8 @@ class NoticeConsumer:
         behind = 0
         for part, lane in self._lanes.items():
             end = self._consumer.highwater(part) if self._consumer else None
-            if end is not None and lane.next_offset is not None:
-                behind += max(0, end - lane.next_offset)
-            else:
-                behind += lane.waiting
+            if end is not None and lane.unhandled_from is not None:
+                behind += max(0, end - lane.unhandled_from)
         return behind
 
     def partitions(self) -> int:

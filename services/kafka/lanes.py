@@ -76,6 +76,7 @@ class Lane:
 
     Attributes:
         next_offset: what may be committed: everything before it is handled. None until a batch is.
+        unhandled_from: the first offset that is not handled. None until a record came.
         fetched_to: the offset behind the last record queued, or where the tenure began, if known.
         committed: the last offset this tenure committed.
         failing_since: monotonic seconds since when the batch at the head fails, or None.
@@ -90,6 +91,7 @@ class Lane:
         settings: LaneSettings | None = None,
     ) -> None:
         self.next_offset: int | None = None
+        self.unhandled_from: int | None = None
         self.committed: int | None = None
         self.failing_since: float | None = None
         self._handle = handle
@@ -111,6 +113,8 @@ class Lane:
     def put(self, records: Sequence[ConsumedRecord]) -> None:
         """Queue records that follow those queued before."""
         if records:
+            if self.unhandled_from is None:
+                self.unhandled_from = records[0].offset
             self._queue.extend(records)
             self.fetched_to = records[-1].offset + 1
             self._wake.set()
@@ -141,7 +145,7 @@ class Lane:
             size = min(len(self._queue), self._settings.batch_records)
             batch = [self._queue.popleft() for _ in range(size)]
             if await self._handle_in_the_end(batch):
-                self.next_offset = self._expected = batch[-1].offset + 1
+                self.next_offset = self.unhandled_from = self._expected = batch[-1].offset + 1
 
     async def _handle_in_the_end(self, batch: list[ConsumedRecord]) -> bool:
         """Repeat until the batch is handled; False when the lane is closed before."""

@@ -1,7 +1,7 @@
 """Topics: made by the operators' command, checked by the programs, read from the beginning."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -63,8 +63,10 @@ async def check(settings: KafkaSettings, topics: Sequence[str] = TOPICS) -> None
     demand_usable({name: _count_partitions(described, name) for name in names})
 
 
-async def read_all(settings: KafkaSettings, topic: str) -> AsyncIterator[ConsumedRecord]:
+async def read_all(settings: KafkaSettings, topic: str) -> AsyncGenerator[ConsumedRecord, None]:
     """Yield every record that a topic holds now, in order within each partition.
+
+    Close it (`contextlib.aclosing`) when you stop before its end.
 
     Raises:
         KafkaAway: Kafka cannot be reached.

@@ -40,31 +40,31 @@ async def test_a_taken_port_is_named() -> None:
 
 
 async def test_a_request_under_way_is_finished_before_the_end() -> None:
-    stop, reached, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    reached, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
         reached.set()
         await go_on.wait()
         await hello(scope, receive, send)
 
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    server = asyncio.create_task(serve([Site("public", slow, "127.0.0.1", port)], stop))
-    while True:
-        try:
-            answer = asyncio.create_task(get(port, "/"))
-            await asyncio.wait([answer], timeout=0.2)
-            if reached.is_set():
-                break
-            answer.cancel()
-        except ConnectionError:
-            await asyncio.sleep(0.05)
-    stop.set()
-    await asyncio.sleep(0.3)
-    assert not server.done()
-    go_on.set()
+    async with serving([Site("public", slow, "127.0.0.1", 0)]) as addresses:
+        answer = asyncio.create_task(get(addresses["public"].port, "/"))
+        await reached.wait()
+        asyncio.get_running_loop().call_later(
+            0.5, go_on.set
+        )  # well after the server is told to end
+    assert answer.done()
     assert (await answer).body == b"hello"
-    await asyncio.wait_for(server, 10)
+
+
+async def test_serving_ends_when_it_is_told_to() -> None:
+    stop = asyncio.Event()
+    server = asyncio.create_task(serve([Site("public", hello, "127.0.0.1", 0)], stop))
+    await asyncio.sleep(0.1)
+    assert not server.done()
+    stop.set()
+    async with asyncio.timeout(10):
+        await server
 
 
 async def test_an_answer_that_is_streamed_reaches_the_client_piece_by_piece() -> None:
