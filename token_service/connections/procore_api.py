@@ -1,29 +1,24 @@
 """One call to Procore's REST API under one person's grant, with its failures sorted."""
 
-import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
-import httpx2
 import msgspec
 import structlog
 
 from schemas.connections import AccessToken
 from services.errors import NeedsPerson, TryLater
+from services.http_client import HttpClient, NoAnswer, NotSent
+from services.procore.errors import AppNotInstalled, is_app_not_installed
 from services.procore.waiting import seconds_to_wait
 from token_service.grants.access import NeedsReauthorization
 
 COMPANY_HEADER = "Procore-Company-Id"
-NOT_INSTALLED_WORDS = "not connected to this company"
-CONNECT_TIMEOUT_S = 5.0
-READ_TIMEOUT_S = 20.0
-CALLS_AT_ONCE = 16
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
 PER_PAGE = 100  # lists may cap it here
 MOST_PAGES = 100
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_MANY = 401, 403, 404, 429
@@ -54,35 +49,20 @@ class Answer:
         return self.content.get("data") if isinstance(self.content, dict) else None
 
 
-@asynccontextmanager
-async def open_http(url: str) -> AsyncIterator[httpx2.AsyncClient]:
-    """Open a client for one host; it follows no redirects and reads no proxy settings."""
-    limits = httpx2.Limits(max_connections=2 * CALLS_AT_ONCE, keepalive_expiry=15.0)
-    timeout = httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, pool=READ_TIMEOUT_S)
-    async with httpx2.AsyncClient(
-        base_url=url,
-        timeout=timeout,
-        limits=limits,
-        follow_redirects=False,
-        trust_env=False,
-        headers={"accept": "application/json", "accept-encoding": "identity"},
-    ) as client:
-        yield client
-
-
 class ProcoreApi:
     """Calls under people's own grants, few at once; a 429 stops a person's calls until its end."""
 
     def __init__(
         self,
-        client: httpx2.AsyncClient,
+        client: HttpClient,
+        api_url: str,
         tokens: Tokens,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
+        self._api_url = api_url
         self._tokens = tokens
-        self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
         self._monotonic = monotonic
         self._closed_until: dict[str, float] = {}
 
@@ -109,14 +89,13 @@ class ProcoreApi:
         """
         self._check_open(user_id)
         token = await self._tokens.get(user_id, caller="token_service")
-        request = self._client.build_request(method, path, params=params, json=json)
-        if company_id is not None:
-            request.headers[COMPANY_HEADER] = company_id
-        answer = await self._send(request, token)
+        request = {"params": params, "json": json} if json is not None else {"params": params}
+        send = partial(self._send, method, path, company_id, request)
+        answer = await send(token)
         if answer.status == UNAUTHORIZED:
             hashed = hashlib.sha256(token.access_token.encode()).hexdigest()
             token = await self._tokens.get(user_id, caller="token_service", rejected=hashed)
-            answer = await self._send(request, token)
+            answer = await send(token)
         self._note_limits(user_id, answer)
         if answer.status not in SUCCESS and answer.status not in accept:
             raise _fault_of(answer, user_id, f"{method} {path}")
@@ -155,31 +134,29 @@ class ProcoreApi:
             wait_s = seconds_to_wait(answer.headers) or (10.0 if refused else 0.0)
             self._closed_until[user_id] = self._monotonic() + wait_s
 
-    async def _send(self, request: httpx2.Request, token: AccessToken) -> Answer:
-        request.headers["authorization"] = f"Bearer {token.access_token}"
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        company_id: str | None,
+        request: Mapping[str, Any],
+        token: AccessToken,
+    ) -> Answer:
+        headers = {
+            "authorization": f"Bearer {token.access_token}",
+            "accept": "application/json",
+            **({} if company_id is None else {COMPANY_HEADER: company_id}),
+        }
+        url = f"{self._api_url}{path}"
         try:
-            async with self._slots:
-                answer = await self._client.send(request, stream=True)
-                try:
-                    body = await _limited(answer)
-                finally:
-                    await answer.aclose()
-        except httpx2.HTTPError as error:
-            message = f"Procore did not answer ({type(error).__name__})"
-            raise TryLater(message, reason="procore_down") from None  # it may quote the request
-        return Answer(answer.status_code, answer.headers, _json_or_none(body))
+            answer = await self._client.send(method, url, headers=headers, **request)
+        except (NotSent, NoAnswer) as error:
+            raise TryLater(str(error), reason="procore_down") from error
+        return Answer(answer.status, answer.headers, json_or_none(answer.body))
 
 
-async def _limited(answer: httpx2.Response) -> bytes:
-    body = bytearray()
-    async for chunk in answer.aiter_raw():
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise TryLater("Procore's answer is far too long", reason="procore_down")
-    return bytes(body)
-
-
-def _json_or_none(body: bytes) -> Any:
+def json_or_none(body: bytes) -> Any:
+    """Read JSON; whatever is none reads as None."""
     try:
         return msgspec.json.decode(body) if body else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -211,12 +188,8 @@ def _fault_of(answer: Answer, user_id: str, call: str) -> Exception:
         return NeedsReauthorization(user_id)
     if status == TOO_MANY:
         return _rate_limited(seconds_to_wait(answer.headers) or 10.0)
-    if status == FORBIDDEN and NOT_INSTALLED_WORDS in str(answer.content).lower():
-        return NeedsPerson(
-            "this app is not installed in that company in Procore; "
-            "ask a Procore company administrator to install it",
-            reason="app_not_installed",
-        )
+    if status == FORBIDDEN and is_app_not_installed(str(answer.content)):
+        return AppNotInstalled()
     if status in (FORBIDDEN, NOT_FOUND):
         return NeedsPerson(
             f"Procore does not let user {user_id} do this ({call}: {status}); "

@@ -4,17 +4,16 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import httpx2
-import msgspec
-
 from services.errors import TryLater
+from services.http_client import HttpClient, NoAnswer, NotSent
 from services.settings import Secret
-from token_service.connections.procore_api import SUCCESS, ProcoreApi
+from token_service.connections.procore_api import SUCCESS, ProcoreApi, json_or_none
 from token_service.grants.store import Identity
 from token_service.public.ports import (
     Company,
     ProcoreProject,
     RecordCounts,
+    ResponseChoice,
     Tool,
     ToolAccess,
 )
@@ -81,6 +80,22 @@ class ProcoreDirectory:
         )
         return RecordCounts(rfis=rfis, submittals=submittals)
 
+    async def responses(
+        self, user_id: str, company_id: str, procore_project_id: str
+    ) -> Sequence[ResponseChoice]:
+        """Return the submittal responses that the project offers."""
+        listed = await self._api.all_pages(
+            user_id,
+            "/rest/v1.0/submittal_responses",
+            company_id=company_id,
+            params={"project_id": procore_project_id},
+        )
+        return [
+            ResponseChoice(str(item["id"]), _name(item), _text(item.get("considered")) or "")
+            for item in listed
+            if item.get("id") is not None
+        ]
+
     async def _total(self, user_id: str, company_id: str, path: str) -> int | None:
         params = {"page": "1", "per_page": "1"}
         answer = await self._api.call(user_id, "GET", path, company_id=company_id, params=params)
@@ -88,21 +103,21 @@ class ProcoreDirectory:
         return int(total) if total.isdecimal() else None
 
 
-async def who_is(client: httpx2.AsyncClient, access_token: Secret) -> Identity:
+async def who_is(client: HttpClient, api_url: str, access_token: Secret) -> Identity:
     """Ask Procore whose access token this is, right after a consent.
 
     Raises:
         TryLater: Procore does not say.
     """
-    headers = {"authorization": f"Bearer {access_token.reveal()}"}
+    headers = {"authorization": f"Bearer {access_token.reveal()}", "accept": "application/json"}
     try:
-        answer = await client.get("/rest/v1.0/me", headers=headers)
-        content = msgspec.json.decode(answer.content)
-    except (httpx2.HTTPError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        answer = await client.send("GET", f"{api_url}/rest/v1.0/me", headers=headers)
+    except (NotSent, NoAnswer) as error:
         message = f"Procore does not say who consented ({type(error).__name__})"
-        raise TryLater(message, reason="procore_down") from None
-    if answer.status_code not in SUCCESS or not isinstance(content, dict) or not content.get("id"):
-        message = f"Procore does not say who consented (status {answer.status_code})"
+        raise TryLater(message, reason="procore_down") from error
+    content = json_or_none(answer.body)
+    if answer.status not in SUCCESS or not isinstance(content, dict) or not content.get("id"):
+        message = f"Procore does not say who consented (status {answer.status})"
         raise TryLater(message, reason="procore_down")
     login = _text(content.get("login")) or ""
     name = _text(content.get("name")) or login or f"Procore user {content['id']}"

@@ -33,7 +33,7 @@ from token_service.grants.homecoming import Homecoming
 from token_service.grants.seal import SealBroken
 from token_service.grants.store import GrantStore, Lease
 
-DRAIN_S = 18.0  # of the 25 s in which a program ends
+DRAIN_S = 10.0  # of the 25 s in which a program ends
 SPOOL_STEP_S = 1.0
 PAUSE_AFTER_FAULT_S = 3.0
 PAUSE_AFTER_REFUSAL_S = 30.0

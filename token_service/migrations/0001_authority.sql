@@ -60,7 +60,7 @@ CREATE TABLE authority.refresh_attempts (
 -- until they say which one it shall be, or the time is up.
 CREATE TABLE authority.pending_grants (
     user_id text PRIMARY KEY,
-    session_hash bytea NOT NULL,
+    choice_key bytea NOT NULL,              -- of the visit that may choose
     procore_user_id text NOT NULL,
     procore_login text NOT NULL,
     procore_name text NOT NULL,

@@ -1,0 +1,86 @@
+"""What the token service does unasked: tidy up, keep grants warm, follow a key rotation."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from services.errors import NeedsPerson, TryLater
+from token_service.connections.store import ConnectionStore
+from token_service.grants.access import AccessTokens
+from token_service.grants.people import Grants
+from token_service.grants.store import GrantStore
+from token_service.public.sessions import SessionStore
+
+STEP_S = 5.0
+DAY_S = 86_400.0
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Duty:
+    """Something done again and again; a failed round is made up for by the next one."""
+
+    name: str
+    every_s: float
+    do: Callable[[], Awaitable[object]]
+    due_at: float = 0.0
+
+
+class Housekeeping:
+    """Runs the duties of one replica. Each is harmless to do twice, at once or in turn."""
+
+    def __init__(
+        self,
+        *,
+        store: GrantStore,
+        tokens: AccessTokens,
+        grants: Grants,
+        connections: ConnectionStore,
+        sessions: SessionStore,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._monotonic = monotonic
+        self._duties = (
+            Duty("connections", 15.0, connections.clean_up),
+            Duty("unchosen_grants", 60.0, grants.end_unchosen),
+            Duty("ended_visits", 300.0, sessions.forget_ended),
+            Duty("seals", 300.0, self.seal_again),
+            Duty("warm_grants", 900.0, self.keep_warm),
+        )
+
+    async def run(self) -> None:
+        """Do what is due until cancelled."""
+        while True:
+            for duty in self._duties:
+                if duty.due_at <= self._monotonic():
+                    await self._do(duty)
+            await asyncio.sleep(STEP_S)
+
+    async def _do(self, duty: Duty) -> None:
+        duty.due_at = self._monotonic() + duty.every_s * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load
+        try:
+            await duty.do()
+        except TryLater as error:
+            log.warning("housekeeping.waits", duty=duty.name, reason=error.reason)
+        except Exception as error:  # noqa: BLE001 - one broken duty must not end the others
+            log.error("housekeeping.broke", duty=duty.name, error=type(error).__name__)  # noqa: TRY400 - as said
+
+    async def seal_again(self) -> None:
+        """Bring every seal to the present key."""
+        while done := await self._store.seal_again():
+            log.info("grants.sealed_again", rows=done)
+
+    async def keep_warm(self) -> None:
+        """Refresh grants that nobody has used for a day: Procore may forget an idle one."""
+        for user_id in await self._store.old_ones(DAY_S * random.uniform(0.9, 1.0)):  # noqa: S311 - spreads load
+            try:
+                await self._tokens.current(user_id)
+            except NeedsPerson as error:
+                log.info("grant.not_warmed", user_id=user_id, reason=error.reason)

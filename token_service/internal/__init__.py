@@ -1,0 +1,1 @@
+"""The internal port: access tokens and connections, for our own services alone."""
