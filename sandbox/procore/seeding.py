@@ -261,7 +261,9 @@ def _project(
     }
     if given.rfis or given.submittals:
         team = _team(world, project, given, people)
+        began = world.now()
         made["rfi_ids"] = seed_rfis(world, team, given.rfis, chance, present)
+        world.clock.set(began)
         made["submittal_ids"] = seed_submittals(world, team, given.submittals, chance, present)
     return made
 

@@ -9,7 +9,7 @@ from sandbox.procore.domain.rfi_model import Impact, Rfi
 from sandbox.procore.domain.rfi_replies import ReplyFields
 from sandbox.procore.seeding_content import REPLIES_OF_GC, RFIS
 from sandbox.procore.seeding_files import pdf, png
-from sandbox.procore.seeding_team import Team, by, pass_time
+from sandbox.procore.seeding_team import Pace, Team, by
 from sandbox.procore.world import World
 
 FATES = (
@@ -41,12 +41,13 @@ def seed_rfis(
     world: World, team: Team, count: int, chance: random.Random, present: datetime
 ) -> list[int]:
     """Make that many and return their ids."""
-    pace_h = 100 * 24 / max(count, 1)
+    hours_left = (present - world.now()).total_seconds() / 3600
+    pace = Pace(world=world, present=present, hours=hours_left / max(count, 1))
     made = []
     for number in range(count):
-        pass_time(world, present, hours=pace_h * chance.uniform(0.6, 1.0))
+        pace.next_record(chance.uniform(0.3, 0.6))
         rfi = _asked(world, team, number, chance)
-        _meet_fate(world, team, rfi, number, chance)
+        _meet_fate(world, team, rfi, number, chance, pace)
         made.append(rfi.id)
     return made
 
@@ -97,7 +98,10 @@ def _asked(world: World, team: Team, number: int, chance: random.Random) -> Rfi:
     return rfis.create(world, by(team.manager), project.id, fields)
 
 
-def _meet_fate(world: World, team: Team, rfi: Rfi, number: int, chance: random.Random) -> None:
+def _meet_fate(
+    world: World, team: Team, rfi: Rfi, number: int, chance: random.Random, pace: Pace
+) -> None:
+    pace.next_act()
     answer = RFIS[number % len(RFIS)][3]
     place = (team.project.id, rfi.id)
     fate = _fate(number)
@@ -113,6 +117,7 @@ def _meet_fate(world: World, team: Team, rfi: Rfi, number: int, chance: random.R
             incoming=(sketch,) if with_file else (),
         )
         _, reply = rfi_replies.add(world, by(team.architect), *place, fields)
+        pace.next_act()
         if fate == "closed_two":
             _say(world, team, rfi, "Thank you. The trade confirms this can be built.")
         if fate.startswith("closed"):

@@ -11,7 +11,7 @@ from sandbox.procore.domain.submittal_fields import RowFields, SubmittalFields
 from sandbox.procore.domain.submittal_model import Submittal
 from sandbox.procore.seeding_content import APPROVER_COMMENTS, SUBMITTALS
 from sandbox.procore.seeding_files import pdf, png
-from sandbox.procore.seeding_team import Team, by, pass_time
+from sandbox.procore.seeding_team import Pace, Team, by
 from sandbox.procore.world import World
 
 FATES = (
@@ -46,17 +46,17 @@ def seed_submittals(
 ) -> list[int]:
     """Make that many, revisions included, and return their ids."""
     hours_left = (present - world.now()).total_seconds() / 3600
-    pace_h = hours_left * 0.9 / max(count, 1)
+    pace = Pace(world=world, present=present, hours=hours_left / max(count, 1))
     used: dict[str, int] = {}
     made: list[int] = []
     for number in range(count):
-        pass_time(world, present, hours=pace_h * chance.uniform(0.6, 1.0))
+        pace.next_record(chance.uniform(0.2, 0.4))
         fate = FATES[number % len(FATES)]
         if fate == "revision" and made:
             submittal = _revised(world, team, made[-1], number)
         else:
             submittal = _submitted(world, team, number, fate, used, chance)
-        _meet_fate(world, team, submittal, fate, number)
+        _meet_fate(world, team, submittal, fate, number, pace)
         made.append(submittal.id)
     return made
 
@@ -126,11 +126,15 @@ def _steps(team: Team, fate: str) -> tuple[tuple[RowFields, ...], ...]:
     return ((trade,), (contractor,), (architect,))
 
 
-def _meet_fate(world: World, team: Team, submittal: Submittal, fate: str, number: int) -> None:
+def _meet_fate(
+    world: World, team: Team, submittal: Submittal, fate: str, number: int, pace: Pace
+) -> None:
     if fate in ("draft", "at_submitter"):
         return
+    pace.next_act()
     _answer(world, team, submittal, team.trade, "submitted", None)
     _answer(world, team, submittal, team.manager, "approved", None)
+    pace.next_act()
     if fate in ("distributed", "closed", "answered"):
         considered = "approved" if number % 2 else "approved as noted"
         comment = APPROVER_COMMENTS[number % 2]
@@ -140,6 +144,7 @@ def _meet_fate(world: World, team: Team, submittal: Submittal, fate: str, number
         _answer(world, team, submittal, team.architect, "revise and resubmit", comment, marked=True)
         rr = next(s.id for s in _statuses(world, team) if s.name == "Revise and Resubmit")
         submittals.close(world, by(team.manager), team.project.id, submittal.id, rr)
+    pace.next_act()
     if fate == "closed":
         submittals.close(world, by(team.manager), team.project.id, submittal.id)
     if fate == "distributed":

@@ -20,6 +20,21 @@ def by(person: Person) -> Actor:
     return Actor(user_id=person.id)
 
 
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How the days of a seeded project go by: records evenly, acts on them in between."""
+
+    world: World
+    present: datetime
+    hours: float  # from one record to the next
+
+    def next_record(self, share: float) -> None:
+        pass_time(self.world, self.present, hours=self.hours * share)
+
+    def next_act(self) -> None:
+        """Somebody gets round to it: a fifth of the way to the next record."""
+        pass_time(self.world, self.present, hours=self.hours * 0.2)
+
+
 def pass_time(world: World, present: datetime, *, hours: float) -> None:
     """Let the seeded clock run on, but never past a minute before the present."""
     latest = present - timedelta(minutes=1)
