@@ -1,5 +1,6 @@
 """The pages over the fakes, with the worker's tables in a real PostgreSQL."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
@@ -32,12 +33,19 @@ async def mirror(database: str) -> AsyncIterator[Postgres]:
 
 
 @pytest.fixture
-def app(world: World, mirror: Postgres) -> Starlette:
+def ending() -> asyncio.Event:
+    """Set it to ask the program to end."""
+    return asyncio.Event()
+
+
+@pytest.fixture
+def app(world: World, mirror: Postgres, ending: asyncio.Event) -> Starlette:
     desk = Desk(
         pages=Pages(part3_origin=PART3_ORIGIN, login_url=LOGIN_URL),
         ports=world.ports,
         database=mirror,
         authorize_path="/oauth/procore/authorize",
+        ending=ending,
     )
     return Starlette(routes=page_routes(desk))
 

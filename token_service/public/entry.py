@@ -4,9 +4,10 @@ Every handler of a page is wrapped by `guarded`, so a refusal, a side that is ou
 person without access read the same on all pages.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote
 
 import structlog
@@ -49,12 +50,14 @@ class Desk:
 
     Attributes:
         authorize_path: where the Authorize button posts to.
+        ending: set when the program is asked to end; live streams then end too.
     """
 
     pages: Pages
     ports: Ports
     database: Queries
     authorize_path: str
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True, slots=True)

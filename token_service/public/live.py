@@ -6,6 +6,7 @@ the visitor is. Without JavaScript the page loads itself again and shows the sam
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 import msgspec
 import structlog
@@ -17,7 +18,6 @@ from token_service.public.progress import PageState, Standing, live_values
 STEP_S = 1.0
 STREAM_LASTS_S = 240.0
 RECONNECT_MS = 2000
-KEEP_ALIVE_STEPS = 15  # proxies close what is silent for long
 STREAM_HEADERS = {
     "cache-control": "no-store",
     "x-accel-buffering": "no",  # nginx would hold the events back
@@ -28,22 +28,28 @@ log = structlog.get_logger()
 ReadState = Callable[[], Awaitable[tuple[PageState, Standing]]]
 
 
-def stream_progress(
-    read: ReadState, *, step_s: float = STEP_S, lasts_s: float = STREAM_LASTS_S
-) -> StreamingResponse:
+def stream_progress(read: ReadState, ending: asyncio.Event) -> StreamingResponse:
     """Answer with `progress` events while the backfill runs, then one `moved`."""
     return StreamingResponse(
-        progress_events(read, step_s=step_s, lasts_s=lasts_s),
+        progress_events(read, ending, step_s=STEP_S, lasts_s=STREAM_LASTS_S),
         media_type="text/event-stream",
         headers=STREAM_HEADERS,
     )
 
 
-async def progress_events(read: ReadState, *, step_s: float, lasts_s: float) -> AsyncIterator[str]:
-    """Yield events: each change of what the page shows, and the move to another state."""
+async def progress_events(
+    read: ReadState, ending: asyncio.Event, *, step_s: float, lasts_s: float
+) -> AsyncIterator[str]:
+    """Yield events: each change of what the page shows, and the move to another state.
+
+    Args:
+        read: what the page would show now.
+        ending: set when the program is asked to end, which an open stream must not hold up.
+        step_s: pause between two looks.
+        lasts_s: after this the browser has to come in again.
+    """
     yield f"retry: {RECONNECT_MS}\n\n"
     sent = b""
-    silent_steps = 0
     for _ in range(max(1, round(lasts_s / step_s))):
         try:
             state, standing = await read()
@@ -54,11 +60,11 @@ async def progress_events(read: ReadState, *, step_s: float, lasts_s: float) -> 
             yield f"event: moved\ndata: {state}\n\n"
             return
         values = msgspec.json.encode(live_values(standing))
-        if values != sent:
-            yield f"event: progress\ndata: {values.decode()}\n\n"
-            sent, silent_steps = values, 0
-        elif silent_steps >= KEEP_ALIVE_STEPS:
-            yield ": still here\n\n"
-            silent_steps = 0
-        silent_steps += 1
-        await asyncio.sleep(step_s)
+        # a comment where nothing is new: proxies close what is silent, and only a write shows that
+        # the browser is gone
+        yield ":\n\n" if values == sent else f"event: progress\ndata: {values.decode()}\n\n"
+        sent = values
+        with suppress(TimeoutError):
+            async with asyncio.timeout(step_s):
+                await ending.wait()
+                return

@@ -122,7 +122,7 @@ async def show_progress(desk: Desk, request: Request) -> Response:
         standing = await read_standing(desk.database, visit.project.id)
         return state_of(connection, standing), standing
 
-    return stream_progress(page_state)
+    return stream_progress(page_state, desk.ending)
 
 
 def routes(desk: Desk) -> list[Route]:
