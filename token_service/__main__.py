@@ -39,6 +39,7 @@ async def run(settings: Settings) -> None:
                 procore_http=procore_http,
                 part3_http=part3_http,
                 metrics=metrics,
+                ending=stop,
             ),
         )
         async with services.refresher.running(), _housekeeping(services):

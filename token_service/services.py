@@ -1,8 +1,9 @@
 """Everything the token service is made of, put together from its settings."""
 
+import asyncio
 import secrets
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -55,12 +56,17 @@ class Services:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """What is opened for the program's life and closed at its end."""
+    """What is opened for the program's life and closed at its end.
+
+    Attributes:
+        ending: set when the program is asked to end; live streams then end too.
+    """
 
     database: Postgres
     procore_http: HttpClient
     part3_http: HttpClient
     metrics: Metrics
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +101,7 @@ def assemble(settings: Settings, outside: Outside) -> Services:
         ),
         database=outside.database,
         authorize_path=AUTHORIZE_PATH,
+        ending=outside.ending,
     )
     return Services(
         refresher=grants.refresher,
