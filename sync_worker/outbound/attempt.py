@@ -9,12 +9,13 @@ from msgspec.structs import replace
 
 from schemas.returns import Return
 from services.errors import NeedsPerson, TryLater
+from services.procore.call import BeforeSending
 from sync_worker.outbound import holds
 from sync_worker.outbound.delivery_store import Change, DeliveryStore, Task
 from sync_worker.outbound.errand import Limits
 from sync_worker.outbound.intent_store import LeaseLost
 from sync_worker.outbound.memory import Memory
-from sync_worker.outbound.outside import BeforeSending, Part3Returns
+from sync_worker.outbound.outside import Part3Returns
 from sync_worker.outbound.reporting import Reporter
 from sync_worker.outbound.standing import Standing, chance, held_for, waiting_for
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Protocol
 
 from schemas.returns import Return
-from services.errors import NeedsPerson
+from services.errors import NeedsPerson, OutcomeUnknown, TryLater
 from services.postgres import Postgres
 from services.procore.errors import Refused
-from services.procore.models import Attachment
+from services.procore.files import FileNotWhole
+from services.procore.models import Attachment, Place
 from sync_worker.outbound import holds
 from sync_worker.outbound.compose import OutgoingFile, files_of
-from sync_worker.outbound.outside import Part3Returns, Place, ProcoreReads, ProcoreWrites
+from sync_worker.outbound.outside import Part3Returns, ProcoreReads, ProcoreWrites
 from sync_worker.outbound.read_back import ReadFile
 
 READ_BYTES = 1 << 20
@@ -97,6 +98,9 @@ async def _bring(
             )
         except Refused as error:
             raise _rejected(answer, file, f"Procore says: {error}") from error
+        except OutcomeUnknown as error:
+            # an upload nobody attaches has no effect, so it may simply be brought again
+            raise TryLater(str(error), reason="procore_down") from error
 
 
 def _rejected(answer: Return, file: OutgoingFile, why: str) -> NeedsPerson:
@@ -111,9 +115,11 @@ async def read_files(
     read: list[ReadFile] = []
     for attachment in attachments:
         with _scratch() as path:
-            await procore.download(place, attachment, path, whose=whose)
-            size, sha256 = await measure(path)
-        read.append(ReadFile(attachment.id, attachment.name, size, sha256))
+            try:
+                file = await procore.download(place, attachment, path, whose=whose)
+            except FileNotWhole:
+                continue  # not there whole is not there: the comparison says so by name
+        read.append(ReadFile(attachment.id, attachment.name, file.size, file.sha256))
     return tuple(read)
 
 

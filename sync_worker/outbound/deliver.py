@@ -10,8 +10,10 @@ import structlog
 
 from schemas.returns import Return
 from services.errors import NeedsPerson, TryLater
+from services.procore.call import BeforeSending
 from services.procore.errors import NotAllowed, NotVisible, Refused
 from services.procore.models import Answer, Rfi, Submittal
+from services.procore.pacer import Priority
 from sync_worker.outbound import holds
 from sync_worker.outbound.carrying import Uploads, bring_files
 from sync_worker.outbound.check import DeliverResponse, check_return
@@ -34,7 +36,6 @@ from sync_worker.outbound.intents import (
 from sync_worker.outbound.marker import carries
 from sync_worker.outbound.memory import Memory, Tie
 from sync_worker.outbound.outside import (
-    BeforeSending,
     Grants,
     Part3Returns,
     ProcoreWrites,
@@ -216,12 +217,18 @@ class Deliverer:
         if errand.answer.kind == "submittal":
             return await self._submittal(errand)
         return await self._procore.rfi(
-            errand.tie.place, errand.answer.procore_id, whose=errand.whose
+            errand.tie.place,
+            errand.answer.procore_id,
+            whose=errand.whose,
+            priority=Priority.RETURN,
         )
 
     async def _submittal(self, errand: Errand) -> Submittal:
         return await self._procore.submittal(
-            errand.tie.place, errand.answer.procore_id, whose=errand.whose
+            errand.tie.place,
+            errand.answer.procore_id,
+            whose=errand.whose,
+            priority=Priority.RETURN,
         )
 
     async def _codes(self, errand: Errand) -> CodeMap:

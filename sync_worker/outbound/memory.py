@@ -7,8 +7,8 @@ import msgspec
 from schemas.records import Kind, Person
 from schemas.returns import Return
 from services.postgres import Postgres
+from services.procore.models import Place
 from sync_worker.outbound.marker import install_key
-from sync_worker.outbound.outside import Place
 from sync_worker.outbound.versions import SeenVersion, seen_version
 
 CONNECTION = """

@@ -2,28 +2,19 @@
 
 Every call on Procore names whose grant it uses and where the record is. All of them raise
 `TryLater` (for now) or `NeedsPerson` (somebody must act). A write raises `OutcomeUnknown` when it
-was sent and its effect cannot be told; after any other error it surely had no effect.
+was sent and its effect cannot be told; after any other error it surely had no effect. It awaits
+`before_sending` once the call may go and right before its first byte leaves, and again where it is
+sent a second time with a fresh access token.
 """
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Protocol, TypeAlias
-
-import msgspec
+from typing import Protocol
 
 from schemas.returns import Delivery, Readiness, Return
-from services.procore.models import Answer, Attachment, ResponseOption, Rfi, Submittal
-
-
-class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a project lives in Procore."""
-
-    company_id: str
-    project_id: str  # Procore's
-
-
-BeforeSending: TypeAlias = Callable[[], Awaitable[None]]
-"""Awaited once the call may go and right before its first byte leaves; what it raises stops it."""
+from services.procore.call import BeforeSending
+from services.procore.files import FileBytes
+from services.procore.models import Answer, Attachment, Place, ResponseOption, Rfi, Submittal
+from services.procore.pacer import Priority
 
 
 class Grants(Protocol):
@@ -40,10 +31,14 @@ class Grants(Protocol):
 class ProcoreReads(Protocol):
     """A record as a person sees it. Raises NotVisible or NotAllowed beside the usual two."""
 
-    async def rfi(self, place: Place, rfi_id: str, *, whose: str) -> Rfi:
+    async def rfi(
+        self, place: Place, rfi_id: str, *, whose: str, priority: Priority = Priority.LOOK
+    ) -> Rfi:
         """Read one RFI in full."""
 
-    async def submittal(self, place: Place, submittal_id: str, *, whose: str) -> Submittal:
+    async def submittal(
+        self, place: Place, submittal_id: str, *, whose: str, priority: Priority = Priority.LOOK
+    ) -> Submittal:
         """Read one submittal in full."""
 
     async def replies(self, place: Place, rfi_id: str, *, whose: str) -> tuple[Answer, ...]:
@@ -54,18 +49,8 @@ class ProcoreReads(Protocol):
 
     async def download(
         self, place: Place, attachment: Attachment, into: Path, *, whose: str
-    ) -> None:
-        """Write an attachment's bytes to a new file."""
-
-
-class ResponseOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """An approver's answer as Procore takes it."""
-
-    submittal_id: str
-    approver_id: str
-    response_id: str
-    comment: str
-    upload_ids: tuple[str, ...]
+    ) -> FileBytes:
+        """Write an attachment's bytes to a new file; raise TryLater when they are not whole."""
 
 
 class ProcoreWrites(ProcoreReads, Protocol):
@@ -84,17 +69,21 @@ class ProcoreWrites(ProcoreReads, Protocol):
         upload_ids: tuple[str, ...],
         *,
         whose: str,
-        before_sending: BeforeSending,
+        before_sending: BeforeSending | None = None,
     ) -> str:
         """Add one reply and return its id."""
 
     async def respond(
         self,
         place: Place,
-        order: ResponseOrder,
+        submittal_id: str,
+        approver_id: str,
         *,
+        response_id: str,
+        comment: str,
+        upload_ids: tuple[str, ...],
         whose: str,
-        before_sending: BeforeSending,
+        before_sending: BeforeSending | None = None,
     ) -> None:
         """Answer in an approver row; nobody is mailed by us."""
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from schemas.returns import Receipt, Return
 from services.procore.models import ResponseOption
+from services.procore.pacer import Priority
 from sync_worker.outbound import holds
 from sync_worker.outbound.carrying import read_files
 from sync_worker.outbound.codes import CLASS_OF
@@ -72,7 +73,9 @@ class Prover:
         self, errand: Errand, remote_id: str, response: ResponseOption | None
     ) -> Receipt | Differs:
         place, whose, sent = errand.tie.place, errand.whose, errand.outgoing
-        record = await self._procore.submittal(place, errand.answer.procore_id, whose=whose)
+        record = await self._procore.submittal(
+            place, errand.answer.procore_id, whose=whose, priority=Priority.RETURN
+        )
         row = next((row for row in record.approvers if row.id == remote_id), None)
         if row is None or row.response is None:
             return NOT_THERE

@@ -7,7 +7,8 @@ import structlog
 from msgspec.structs import replace
 
 from schemas.returns import Delivery, Return
-from services.errors import NeedsPerson, TryLater
+from services.errors import TryLater
+from services.part3.client import Part3Refused
 from sync_worker.outbound.delivery_store import Task
 from sync_worker.outbound.outside import Part3Returns
 from sync_worker.outbound.standing import Standing
@@ -48,7 +49,7 @@ class Reporter:
         except TryLater as error:
             log.info("return.not_reported", return_id=self._task.return_id, why=str(error))
             return False
-        except NeedsPerson as error:
+        except Part3Refused as error:
             # it holds another final report, or does not know the return: again would be noise
             log.warning("return.report_refused", return_id=self._task.return_id, why=str(error))
         self.told = report

@@ -5,16 +5,13 @@ from collections.abc import Callable
 from typing import assert_never
 
 from services.errors import NeedsPerson, OutcomeUnknown, TryLater
+from services.procore.call import BeforeSending
 from services.procore.errors import NotAllowed, NotVisible, Refused
 from services.procore.models import ResponseOption
 from sync_worker.outbound.check import Deliver, DeliverReply, DeliverResponse
 from sync_worker.outbound.errand import Errand
 from sync_worker.outbound.intent_store import Intents
-from sync_worker.outbound.outside import (
-    BeforeSending,
-    ProcoreWrites,
-    ResponseOrder,
-)
+from sync_worker.outbound.outside import ProcoreWrites
 
 ARM_TO_SEND_S = 5.0
 """A send later than this after its arming began is not made: the process was paused."""
@@ -73,16 +70,13 @@ class Sender:
                     before_sending=self._arm(errand, None),
                 )
             case DeliverResponse(submittal_id, approver_id, response):
-                response_order = ResponseOrder(
-                    submittal_id=submittal_id,
-                    approver_id=approver_id,
+                await self._procore.respond(
+                    errand.tie.place,
+                    submittal_id,
+                    approver_id,
                     response_id=response.id,
                     comment=errand.outgoing.body,
                     upload_ids=upload_ids,
-                )
-                await self._procore.respond(
-                    errand.tie.place,
-                    response_order,
                     whose=errand.whose,
                     before_sending=self._arm(errand, response),
                 )
@@ -91,9 +85,16 @@ class Sender:
                 assert_never(order)
 
     def _arm(self, errand: Errand, response: ResponseOption | None) -> BeforeSending:
+        intent, fence = errand.intent, errand.task.fence
+        armed = False
+
         async def arm() -> None:
+            nonlocal armed
             began = self._monotonic()
-            await self._intents.arm(errand.intent, errand.task.fence, self._quiet_s, response)
+            if armed:  # a 401 was answered, so that send had no effect: this is the same one again
+                await self._intents.disarm(intent, fence, "401")
+            await self._intents.arm(intent, fence, self._quiet_s, response)
+            armed = True
             if self._monotonic() - began > ARM_TO_SEND_S:
                 message = f"Arming return {errand.answer.id} took too long; it is tried again."
                 raise TryLater(message, reason="postgres_down")

@@ -11,22 +11,26 @@ from msgspec.structs import replace
 
 from schemas.returns import Delivery, Return
 from services.errors import NeedsPerson, OutcomeUnknown, TryLater
+from services.part3.client import Part3Refused
+from services.procore.call import BeforeSending
 from services.procore.errors import NotAllowed, NotVisible
+from services.procore.files import FileBytes
 from services.procore.models import (
     Answer,
     Approver,
     Attachment,
+    Place,
     ResponseOption,
     Rfi,
     Submittal,
     UserRef,
 )
+from services.procore.pacer import Priority
 from sync_worker.outbound.compose import OutgoingFile
 from sync_worker.outbound.delivery_store import Change, Task
 from sync_worker.outbound.intent_store import LeaseLost
 from sync_worker.outbound.intents import Intent
 from sync_worker.outbound.memory import Tie
-from sync_worker.outbound.outside import BeforeSending, Place, ResponseOrder
 from sync_worker.outbound.standing import Standing
 from sync_worker.outbound.versions import SeenVersion
 from tests.outbound.samples import AMY_REF, NOON, OPTIONS, PROCORE_IDS, TOM_REF, seen_of
@@ -94,6 +98,7 @@ class FakeProcore:
     late: list[Callable[[], object]] = field(default_factory=list)
     late_since: datetime | None = None
     executed: int = 0
+    answers_401: bool = False
     refusal: Exception | None = None
     _before: Rfi | Submittal | None = None
 
@@ -111,14 +116,18 @@ class FakeProcore:
             return self._before
         return self.record
 
-    async def rfi(self, place: Place, rfi_id: str, *, whose: str) -> Rfi:
+    async def rfi(
+        self, place: Place, rfi_id: str, *, whose: str, priority: Priority = Priority.LOOK
+    ) -> Rfi:
         self._called("rfi", whose)
         shown = self._shown()
         if not isinstance(shown, Rfi) or shown.id != rfi_id:
             raise NotVisible(rfi_id)
         return shown
 
-    async def submittal(self, place: Place, submittal_id: str, *, whose: str) -> Submittal:
+    async def submittal(
+        self, place: Place, submittal_id: str, *, whose: str, priority: Priority = Priority.LOOK
+    ) -> Submittal:
         self._called("submittal", whose)
         shown = self._shown()
         if not isinstance(shown, Submittal) or shown.id != submittal_id:
@@ -137,9 +146,11 @@ class FakeProcore:
 
     async def download(
         self, place: Place, attachment: Attachment, into: Path, *, whose: str
-    ) -> None:
+    ) -> FileBytes:
         self._called("download", whose)
-        into.write_bytes(self.contents[attachment.id])
+        content = self.contents[attachment.id]
+        into.write_bytes(content)
+        return FileBytes(hashlib.sha256(content).hexdigest(), len(content), "application/pdf")
 
     async def upload(
         self, place: Place, path: Path, name: str, content_type: str, *, whose: str
@@ -163,12 +174,20 @@ class FakeProcore:
         return tuple(attached)
 
     async def _write(
-        self, what: str, whose: str, before_sending: BeforeSending, execute: Callable[[], str]
+        self,
+        what: str,
+        whose: str,
+        before_sending: BeforeSending | None,
+        execute: Callable[[], str],
     ) -> str:
         self._called(what, whose)
         if self.refusal is not None:
             raise self.refusal
+        assert before_sending is not None, "a return is armed before it is sent"
         await before_sending()
+        if self.answers_401:
+            self.answers_401 = False
+            await before_sending()
         self.fault("write.lost")
         try:
             self.fault("write.late")
@@ -193,7 +212,7 @@ class FakeProcore:
         upload_ids: tuple[str, ...],
         *,
         whose: str,
-        before_sending: BeforeSending,
+        before_sending: BeforeSending | None = None,
     ) -> str:
         def execute() -> str:
             assert isinstance(self.record, Rfi)
@@ -216,30 +235,39 @@ class FakeProcore:
         return await self._write("reply", whose, before_sending, execute)
 
     async def respond(
-        self, place: Place, order: ResponseOrder, *, whose: str, before_sending: BeforeSending
+        self,
+        place: Place,
+        submittal_id: str,
+        approver_id: str,
+        *,
+        response_id: str,
+        comment: str,
+        upload_ids: tuple[str, ...],
+        whose: str,
+        before_sending: BeforeSending | None = None,
     ) -> None:
         def execute() -> str:
             assert isinstance(self.record, Submittal)
             self.executed += 1
             self._before = self.record
-            option = next(o for o in self.options if o.id == order.response_id)
+            option = next(o for o in self.options if o.id == response_id)
 
             def answered(row: Approver) -> Approver:
-                if row.id != order.approver_id:
+                if row.id != approver_id:
                     return row
-                files = (*row.attachments, *self._attach(order.upload_ids, whose))
+                files = (*row.attachments, *self._attach(upload_ids, whose))
                 return replace(
                     row,
                     response=option,
-                    comment=order.comment,
+                    comment=comment,
                     returned_at=self.clock(),
                     attachments=files,
                 )
 
             rows = tuple(answered(row) for row in self.record.approvers)
             self.record = replace(self.record, approvers=rows)
-            self.received.append(order)
-            return order.approver_id
+            self.received += [submittal_id, approver_id, response_id, comment, *upload_ids]
+            return approver_id
 
         await self._write("respond", whose, before_sending, execute)
 
@@ -262,6 +290,7 @@ class FakePart3:
     reports: list[tuple[str, Delivery]] = field(default_factory=list)
     down: bool = False
     takes_reports: bool = True
+    refuses: bool = False
 
     async def fetch_return(self, project_id: str, return_id: str) -> Return | None:
         self._check()
@@ -282,6 +311,8 @@ class FakePart3:
         self._check()
         if not self.takes_reports:
             raise TryLater("Part3 is away", reason="part3_down")
+        if self.refuses:
+            raise Part3Refused("409")
         states = self.states(return_id)
         final = [state for state in states if state in ("delivered", "failed")]
         assert not final or delivery.state == final[0], "a report went back"

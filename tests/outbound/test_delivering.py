@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from schemas.records import Person
 from services.errors import OutcomeUnknown, TryLater
 from services.procore.errors import Refused
+from services.procore.files import FileNotWhole
 from services.procore.models import ResponseOption, Rfi, Submittal
 from sync_worker.outbound.memory import Tie
-from sync_worker.outbound.outside import ResponseOrder
 from tests.outbound.bench import Bench
 from tests.outbound.fakes import PLACE
 from tests.outbound.samples import (
@@ -87,9 +87,9 @@ async def test_a_response_arrives_with_its_code_comment_and_cover_page() -> None
     receipt = bench.last_told.receipt
     assert receipt is not None
     assert (receipt.procore_id, receipt.response) == ("301", "Approved as Noted")
-    (order,) = [sent for sent in bench.procore.received if isinstance(sent, ResponseOrder)]
-    assert order.response_id == AS_NOTED.id
-    assert order.comment.startswith("Use 150 mm.\n\nSee the sketch.\n\nPart3 ref. P3-")
+    *_, approver_id, response_id, comment, _upload = bench.procore.received
+    assert (approver_id, response_id) == ("301", AS_NOTED.id)
+    assert comment.startswith("Use 150 mm.\n\nSee the sketch.\n\nPart3 ref. P3-")
 
 
 @BENCHES
@@ -502,3 +502,43 @@ async def test_parallel_approvers_each_answer_in_their_own_row() -> None:
     await bench.attempt()
     assert isinstance(bench.procore.record, Submittal)
     assert [row.returned_at is None for row in bench.procore.record.approvers] == [False, True]
+
+
+@BENCHES
+async def test_a_write_repeated_with_a_fresh_token_is_one_send(make: Callable[[], Bench]) -> None:
+    bench = make()
+    bench.procore.answers_401 = True
+    await bench.attempt()
+    assert bench.task.state == "delivered"
+    assert [intent.sends for intent in bench.intents.rows.values()] == [1]
+
+
+async def test_part3_refusing_a_report_is_not_asked_again() -> None:
+    bench = rfi_bench()
+    bench.part3.refuses = True
+    await bench.attempt()
+    assert (bench.task.state, bench.due_in_s) == ("delivered", None)
+
+
+async def test_a_file_that_cannot_be_read_back_is_named_to_the_author() -> None:
+    bench = rfi_bench()
+
+    def broken(step: str) -> None:
+        if step == "download":
+            raise FileNotWhole("sketch.pdf arrived as an HTML page")
+
+    bench.procore.fault = broken
+    await bench.attempt()
+    while bench.task.state == "sending":
+        await bench.until_due()
+    assert bench.last_told.reason == "read_back_differs"
+    assert "“sketch.pdf” is not there whole" in (bench.last_told.message or "")
+
+
+async def test_an_upload_of_unknown_outcome_is_simply_brought_again() -> None:
+    bench = rfi_bench()
+    bench.procore.fault = raising_once("upload", OutcomeUnknown("cut"))
+    await bench.attempt()
+    assert bench.last_told.reason == "procore_down"
+    await bench.until_due()
+    assert bench.task.state == "delivered"
