@@ -139,13 +139,13 @@ class Control:
         """The rules in force with their hits; a POST replaces them, a DELETE ends them."""
         faults = self.world.faults
         if request.method == "DELETE":
-            faults.set(0, [])
+            self.world.set_faults(0, [])
         if request.method == "POST":
             order, wrong = await _order(request, FaultOrder)
             if order is None:
                 return wrong
             try:
-                faults.set(order.seed, order.rules)
+                self.world.set_faults(order.seed, order.rules)
             except (msgspec.ValidationError, re.error) as error:
                 return _wrong(str(error))
         return json_response({"seed": faults.seed, "rules": faults.rules})
@@ -185,6 +185,7 @@ class Control:
         for app in apps:
             store.put(replace(app, service_user_id=None))
         self.world.set_switches(self.world.switches)
+        self.world.set_faults(0, [])
         self.world.keep_clock()
 
     async def apps(self, request: Request) -> Response:

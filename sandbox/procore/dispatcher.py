@@ -41,12 +41,15 @@ class Dispatcher:
         self._client = client
         self._alarm = asyncio.Event()
         self._busy: set[str] = set()
+        self._probed: set[str] = set()
         world.on_delivery_due = self._alarm.set
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._alarm.clear()
+                for probed in self._unprobed():
+                    tasks.create_task(self._probe(probed))
                 for url in self._due_endpoints():
                     self._busy.add(url)
                     tasks.create_task(self._drain(url))
@@ -101,6 +104,22 @@ class Dispatcher:
             return None
         return max(0.01, (min(times) - self.world.now()).total_seconds())
 
+    def _unprobed(self) -> list[str]:
+        """Addresses of hooks made since the last look, when Procore asks whether they answer."""
+        if not self.world.switches.probe_new_hooks:
+            return []
+        urls = {h.destination_url for h in self.world.store.every(Hook)} - self._probed
+        self._probed |= urls
+        return sorted(urls)
+
+    async def _probe(self, url: str) -> None:
+        """A HEAD whose answer decides nothing; it stands in the ledger."""
+        status = "no answer"
+        with contextlib.suppress(httpx2.HTTPError, httpx2.InvalidURL, ValueError):
+            response = await self._client.head(url, timeout=5.0)
+            status = str(response.status_code)
+        self.world.note_effect(None, "endpoint.probed", "endpoints", url, status)
+
     async def _drain(self, url: str) -> None:
         try:
             while not self._paused(url) and (row := self._next(url)) is not None:
@@ -139,7 +158,8 @@ class Dispatcher:
         if hook.authorization:
             headers["Authorization"] = hook.authorization
         timeout_s = self.world.switches.delivery_timeout_s
-        with contextlib.suppress(httpx2.HTTPError, httpx2.InvalidURL, TimeoutError):
+        # ValueError: an Authorization that is no header, such as one with a line break.
+        with contextlib.suppress(httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError):
             async with asyncio.timeout(timeout_s + 1):
                 return await self._client.post(
                     url, content=payload, headers=headers, timeout=timeout_s

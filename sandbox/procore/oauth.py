@@ -95,6 +95,8 @@ class LoginHost:
         if not sessions.same_csrf(session, given.get("csrf")):
             stale = OAuthRefusal("invalid_request", "The form is from an older page.", 403)
             return self._page("refused_app.html", 403, refusal=stale)
+        if given.get("decision") == "switch":
+            return _to_another_login(given)
         redirect_uri = given["redirect_uri"]
         if given.get("decision") != "allow":
             answer = {
@@ -164,3 +166,14 @@ class LoginHost:
         )
         accounts.revoke(self.world, app, str(body.get("token", "")))
         return json_response({})
+
+
+def _to_another_login(given: dict[str, str]) -> Response:
+    """Log out at this browser, log in as somebody else and come back to the question."""
+    asked = ("client_id", "redirect_uri", "state")
+    back = "/oauth/authorize?" + urlencode(
+        {"response_type": "code", **{name: given.get(name, "") for name in asked}}
+    )
+    response = RedirectResponse(f"/login?next={quote(back, safe='')}", 303)
+    sessions.end(response)
+    return response

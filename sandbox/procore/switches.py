@@ -19,6 +19,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     missing_company_header: Literal["400", "404", "tolerated"] = "400"  # 9
     # webhooks
     hook_permission: Literal["tool_admin", "project_admin", "nobody"] = "tool_admin"
+    probe_new_hooks: bool = False  # 27: HEAD on the address of a new hook
     event_source: Literal["filled", "null", "mixed"] = "filled"  # 17
     event_data: bool = False  # 16: an unknown `data` object in v4.0
     event_reason: str | None = None  # 16: a new word in place of "update" in v4.0

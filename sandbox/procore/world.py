@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -44,6 +44,9 @@ class World:
         self.clock = self._stored_clock()
         self.random = random.Random(0)
         self.faults = Faults(self.random)
+        if kept := self.store.setting("faults"):
+            order = msgspec.json.decode(kept)
+            self.faults.set(order["seed"], order["rules"])
         self.switches = self._stored_switches()
         self.public_url = "http://127.0.0.1"  # of pages, API and login
         self.storage_url = "http://127.0.0.1"
@@ -65,6 +68,12 @@ class World:
     def set_switches(self, switches: Switches) -> None:
         self.switches = switches
         self.store.keep_setting("switches", msgspec.json.encode(switches).decode())
+
+    def set_faults(self, seed: int, rules: list[dict[str, Any]]) -> None:
+        """Replace the rules; they outlast a restart, their counts begin anew with it."""
+        self.faults.set(seed, rules)
+        order = {"seed": seed, "rules": rules}
+        self.store.keep_setting("faults", msgspec.json.encode(order).decode())
 
     def close(self) -> None:
         self.store.close()

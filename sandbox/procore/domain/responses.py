@@ -9,6 +9,7 @@ from sandbox.procore.domain import directory, files, submittal_access, submittal
 from sandbox.procore.domain.attachments import Attachment
 from sandbox.procore.domain.people import Actor, Project, ResponseOption
 from sandbox.procore.domain.submittal_model import ApproverRow, Submittal
+from sandbox.procore.domain.submittal_rows import response_of_class
 from sandbox.procore.errors import BadRequest, Forbidden, NotFound, Unprocessable
 from sandbox.procore.world import World
 
@@ -158,7 +159,7 @@ def _forward(
             user_id=to_id,
             step=row.step,
             required=row.required,
-            response_id=submittals.response_of_class(project, "pending"),
+            response_id=response_of_class(project, "pending"),
             due_on=answer.forward_due_on,
             days_to_respond=row.days_to_respond,
             forwarded_by_row=row.id,
@@ -166,7 +167,7 @@ def _forward(
         waiting = replace(
             row,
             comment=answer.comment if answer.comment is not None else row.comment,
-            response_id=submittals.response_of_class(project, "forwarded for review"),
+            response_id=response_of_class(project, "forwarded for review"),
             waits_for_row=asked.id,
         )
         changed = with_row(submittal, waiting)
@@ -217,7 +218,7 @@ def add_reviewer(
             user_id=user_id,
             step=step,
             required=required,
-            response_id=submittals.response_of_class(project, "pending"),
+            response_id=response_of_class(project, "pending"),
             added_by_id=actor.user_id,
         )
         changed = replace(submittal, rows=(*submittal.rows, row))
@@ -283,7 +284,7 @@ def send_back(
     _must_decide(world, actor, project, submittal)
     if step not in submittal.step_numbers:
         raise BadRequest(fields={"step": ["does not exist"]})
-    pending = submittals.response_of_class(project, "pending")
+    pending = response_of_class(project, "pending")
     with world.transaction():
         changed = workflow.send_back(submittal, step, pending, world.now().date())
         return submittals.write(world, actor, submittal, changed)

@@ -10,11 +10,11 @@ from sandbox.procore.domain import directory, events, files, submittal_access, w
 from sandbox.procore.domain.people import Actor, Project, SubmittalStatus
 from sandbox.procore.domain.submittal_fields import (
     ADMIN_ONLY,
-    RowFields,
     SubmittalFields,
     plain_fields,
 )
-from sandbox.procore.domain.submittal_model import ApproverRow, Submittal
+from sandbox.procore.domain.submittal_model import Submittal
+from sandbox.procore.domain.submittal_rows import rows_of, same_people
 from sandbox.procore.errors import BadRequest, NotFound, Unprocessable
 from sandbox.procore.world import World
 
@@ -125,8 +125,8 @@ def _new(
         attached = ()
     steps: Any = fields.steps
     if isinstance(steps, UnsetType):
-        steps = () if source is None else _same_people(source)
-    rows = _rows(world, project, submittal, steps)
+        steps = () if source is None else same_people(source)
+    rows = rows_of(world, project, submittal, steps)
     return replace(submittal, attachments=attached, rows=rows)
 
 
@@ -149,67 +149,9 @@ def _continuing(submittal: Submittal, source: Submittal) -> Submittal:
     )
 
 
-def _same_people(source: Submittal) -> tuple[tuple[RowFields, ...], ...]:
-    return tuple(
-        tuple(
-            RowFields(
-                user_id=r.user_id,
-                type=r.type,
-                required=r.required,
-                days_to_respond=r.days_to_respond,
-            )
-            for r in source.rows_of_step(step)
-            if r.forwarded_by_row is None and r.added_by_id is None
-        )
-        for step in source.step_numbers
-    )
-
-
 def _upload_ids(world: World, fields: SubmittalFields) -> tuple[str, ...]:
     accepted = world.switches.upload_ids_on_submittals == "accepted"
     return fields.upload_ids if accepted else ()
-
-
-def _rows(
-    world: World,
-    project: Project,
-    submittal: Submittal,
-    steps: tuple[tuple[RowFields, ...], ...],
-) -> tuple[ApproverRow, ...]:
-    """Rows by step; an existing row keeps its id and its answer."""
-    base = directory.company(world, project.company_id).id_base
-    pending = response_of_class(project, "pending")
-    rows: list[ApproverRow] = []
-    for number, step in enumerate(steps, start=1):
-        for given in step:
-            kept = submittal.row(given.row_id) if given.row_id else None
-            row = kept or ApproverRow(
-                id=world.next_id(base),
-                user_id=given.user_id,
-                type=given.type,
-                step=number,
-                response_id=pending,
-            )
-            changes: dict[str, Any] = {
-                "step": number,
-                "required": given.required,
-                "days_to_respond": given.days_to_respond,
-                "due_on": given.due_on or row.due_on,
-            }
-            if not row.answered:
-                changes |= {"user_id": given.user_id, "type": given.type}
-            rows.append(replace(row, **changes))
-    lost = [r for r in submittal.rows if r.answered and r.id not in {x.id for x in rows}]
-    if lost:
-        raise Unprocessable(
-            fields={"workflow_data": ["a response that was given cannot be removed"]}
-        )
-    return tuple(rows)
-
-
-def response_of_class(project: Project, considered: str) -> int:
-    """The id of the project's response of that class."""
-    return next(r.id for r in project.responses if r.considered == considered)
 
 
 def status_of(world: World, submittal: Submittal) -> SubmittalStatus:
@@ -256,7 +198,7 @@ def edit(
         )
         changed = replace(changed, attachments=(*changed.attachments, *more))
         if not isinstance(fields.steps, UnsetType):
-            rows = _rows(world, project, changed, fields.steps)
+            rows = rows_of(world, project, changed, fields.steps)
             changed = _rerouted(world, submittal, replace(changed, rows=rows))
         return _with_status(world, actor, submittal, changed)
 

@@ -152,22 +152,22 @@ def update(call: Call) -> Response:
 
 
 def batch(call: Call) -> Response:
-    """`{data: [{id, ...}]}`: each is updated or named among the errors."""
+    """`{data: [{id, ...}]}`: all are updated, or none."""
     data = call.body.get("data")
-    if not isinstance(data, list):
+    if not isinstance(data, list) or not all(isinstance(one, dict) for one in data):
         raise BadRequest(fields={"data": ["is required"]})
     project_id = call.project_id()
-    changed = [
-        rfis.edit(
-            call.world,
-            call.actor,
-            project_id,
-            params.whole(one.get("id"), "id"),
-            read_fields({k: v for k, v in one.items() if k != "id"}),
-        )
-        for one in data
-        if isinstance(one, dict)
-    ]
+    with call.world.transaction():
+        changed = [
+            rfis.edit(
+                call.world,
+                call.actor,
+                project_id,
+                params.whole(one.get("id"), "id"),
+                read_fields({k: v for k, v in one.items() if k != "id"}),
+            )
+            for one in data
+        ]
     return json_response([_body(call, rfi) for rfi in changed])
 
 

@@ -93,6 +93,17 @@ async def test_a_person_denies_and_the_app_hears_access_denied(site: Site) -> No
     assert "code" not in answer
 
 
+async def test_somebody_else_may_log_in_and_comes_back_to_the_question(site: Site) -> None:
+    switched = await consent(site, "switch")
+    assert switched.headers["location"].startswith("/login?next=")
+    login = await site.http.get(switched.headers["location"])
+    form = {**hidden(login.text), "email": ENGINEER, "password": "procore"}
+    entered = await site.http.post("/login", data=form)
+    page = await site.http.get(entered.headers["location"])
+    assert "Jonas Weber" in page.text
+    assert ">Allow</button>" in page.text
+
+
 async def test_an_unknown_redirect_address_is_never_redirected_to(site: Site) -> None:
     query = {"response_type": "code", "client_id": CLIENT_ID, "redirect_uri": REDIRECT + "/"}
     answer = await site.http.get("/oauth/authorize", params=query)

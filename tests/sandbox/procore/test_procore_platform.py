@@ -277,6 +277,37 @@ async def test_b55_the_ids_of_a_newer_region_exceed_32_bits(site: Site) -> None:
     assert all(p["id"] > 2**31 for p in projects)
 
 
+async def test_b55_ids_beyond_53_bits_are_text_in_v2_and_whole_in_v1(site: Site) -> None:
+    base = 2**53 + 7
+    company = seeding.CompanySpec(name="Far Region Builders", id_base=base)
+    person = seeding.PersonSpec(name="Fay Lund", email="fay@far.example")
+    member = seeding.MemberSpec(email=person.email, level="Admin")
+    project = seeding.ProjectSpec(name="Far", company=company.name, members=(member,))
+    spec = seeding.WorldSpec(companies=(company,), people=(person,), projects=(project,))
+    made = seeding.build(site.world, spec)
+    [far] = made["projects"]
+    headers = {"Procore-Company-Id": str(far["company_id"])}
+    fay = site.as_(person.email)
+    shown = await fay.call(
+        "GET",
+        f"/rest/v1.0/projects/{far['id']}",
+        params={"company_id": far["company_id"]},
+        headers=headers,
+    )
+    assert shown.json()["id"] == far["id"] > 2**53
+    hook = await fay.ok(
+        "POST",
+        f"/rest/v2.0/companies/{far['company_id']}/projects/{far['id']}/webhooks/hooks",
+        json={
+            "payload_version": "v4.0",
+            "namespace": "n",
+            "destination_url": "https://example.com",
+        },
+        headers=headers,
+    )
+    assert hook["data"]["project_id"] == str(far["id"])
+
+
 async def test_the_manifest_tells_the_levels_of_the_caller(site: Site) -> None:
     query = {"project_id": site.project.id}
     for email, level, number in ((MANAGER, "Admin", 4), (ARCHITECT, "Standard", 3)):

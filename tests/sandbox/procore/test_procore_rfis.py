@@ -287,3 +287,12 @@ async def test_a_batch_updates_several(site: Site) -> None:
     data = [{"id": r["id"], "subject": f"Renamed {r['id']}"} for r in rfis]
     changed = await manager.ok("PATCH", manager.rfis, json={"data": data})
     assert [r["subject"] for r in changed] == [d["subject"] for d in data]
+
+
+async def test_a_batch_with_one_that_fails_changes_none(site: Site) -> None:
+    manager = site.as_(MANAGER)
+    rfi = await manager.new_rfi()
+    data = [{"id": rfi["id"], "subject": "Renamed"}, {"id": 1, "subject": "Nobody's"}]
+    refused = await manager.call("PATCH", manager.rfis, json={"data": data})
+    assert refused.status_code == 404
+    assert (await manager.rfi(rfi["id"]))["subject"] == rfi["subject"]

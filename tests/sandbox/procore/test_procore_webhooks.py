@@ -21,6 +21,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.got: list[tuple[dict[str, str], Json]] = []
+        self.probes = 0
         self.status = 204
         self.arrived = asyncio.Event()
         self.url = ""
@@ -34,7 +35,10 @@ class Receiver:
         )
         headers = {k.lower(): v for k, v in headers.items()}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        self.got.append((headers, json.loads(body)))
+        if head.startswith("HEAD "):
+            self.probes += 1
+        else:
+            self.got.append((headers, json.loads(body)))
         self.arrived.set()
         if self.status:
             writer.write(f"HTTP/1.1 {self.status} X\r\nContent-Length: 0\r\n".encode())
@@ -434,3 +438,31 @@ async def test_a_deleted_hook_takes_its_triggers_and_queue_along(
     assert (await manager.call("DELETE", f"{base(site)}/{hook['id']}")).status_code == 204
     assert (await manager.call("GET", f"{base(site)}/{hook['id']}")).status_code == 404
     assert statuses(site) == ["discarded"]
+
+
+def probes_noted(site: Site) -> list[str]:
+    rows = site.world.store.rows("SELECT detail FROM effects WHERE effect = 'endpoint.probed'")
+    return [row["detail"] for row in rows]
+
+
+async def test_b27_a_new_hooks_address_may_be_probed_with_head(
+    site: Site, receiver: Receiver
+) -> None:
+    site.world.set_switches(replace(site.world.switches, probe_new_hooks=True))
+    manager = site.as_(MANAGER)
+    async with dispatching(site):
+        await subscribed(manager, receiver)
+        await manager.new_rfi()
+        await receiver.until(lambda: bool(probes_noted(site)) and bool(receiver.got))
+    assert receiver.probes == 1
+    assert probes_noted(site) == ["204"]
+
+
+async def test_a_secret_that_is_no_header_fails_like_any_delivery(
+    site: Site, receiver: Receiver
+) -> None:
+    manager = site.as_(MANAGER)
+    await subscribed(manager, receiver, destination_headers={"Authorization": "B\u00e9\nx"})
+    await manager.new_rfi()
+    async with dispatching(site):
+        await receiver.until(lambda: statuses(site) == ["retrying"])
