@@ -8,6 +8,7 @@ from sync_worker.outbound.attempt import Attempts
 from sync_worker.outbound.deliver import Deliverer
 from sync_worker.outbound.delivery_store import Task
 from sync_worker.outbound.errand import Limits
+from sync_worker.outbound.outside import Grants, ProcoreWrites
 from tests.outbound.fakes import (
     Clock,
     FakeDeliveries,
@@ -35,6 +36,8 @@ class Bench:
         self.procore = FakeProcore(self.record, self.clock)
         self.part3 = FakePart3({self.answer.id: self.answer})
         self.grants = FakeGrants()
+        self.writes: ProcoreWrites = self.procore  # or the real client
+        self.authority: Grants = self.grants
         self.intents = FakeIntents(self.clock, lease=0)
         self.uploads = FakeUploads()
         self.memory = FakeMemory.of(self.record)
@@ -46,8 +49,8 @@ class Bench:
 
     def worker(self) -> Attempts:
         deliverer = Deliverer(
-            grants=self.grants,
-            procore=self.procore,
+            grants=self.authority,
+            procore=self.writes,
             part3=self.part3,
             intents=self.intents,
             uploads=self.uploads,
