@@ -299,6 +299,8 @@ GOOD = hook_secret(KEYS.first.secret, "project-1", 3).encode()
         b"Bearer ",
         GOOD[:-1],
         GOOD + b"x",
+        GOOD + b"  ",
+        GOOD + b"\t",
         GOOD + b"=",
         GOOD[:-1] + b"_",
         GOOD.lower(),
