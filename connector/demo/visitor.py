@@ -174,8 +174,8 @@ class Visitor:
         return control.find_parent("form")
 
     def _control(self, form: Tag, label: str) -> Tag:
-        for control in [*form.find_all(["input", "select", "textarea"])]:
-            if label in self._labels_of(control):
+        for control in form.find_all(["input", "select", "textarea"]):
+            if any(n == label or n.startswith(f"{label} ") for n in self._labels_of(control)):
                 return control
         raise NotOnPage(self._missing("field", label))
 
@@ -187,8 +187,8 @@ class Visitor:
                 for label in self.page.find_all("label", attrs={"for": control["id"]})
             ]
         if (around := control.find_parent("label")) is not None:
-            names.append(fold(around.get_text(" ")))
-            names += [fold(child.get_text(" ")) for child in around.find_all(["span", "strong"])]
+            own = control.get_text(" ")
+            names.append(fold(around.get_text(" ").replace(own, "") if own else around.get_text()))
         return names
 
     def _fill(self, form: Tag, label: str, value: str | bool, data: dict[str, list[str]]) -> None:

@@ -57,6 +57,7 @@ CREATE TABLE mirror.looks (
     procore_id text NOT NULL,
     due_at timestamptz NOT NULL,
     priority smallint NOT NULL,            -- 1 notice, 2 sweep, 3 backfill: smaller goes first
+    claimed_by text,                       -- while a look is under way; `due_at` is then its limit
     asked bigint NOT NULL DEFAULT 1,
     first_asked_at timestamptz NOT NULL DEFAULT now(),
     last_asked_at timestamptz NOT NULL DEFAULT now(),
@@ -86,11 +87,13 @@ CREATE TABLE mirror.sweeps (
     project_id text NOT NULL,
     kind text NOT NULL CHECK (kind IN ('rfi', 'submittal')),
     due_at timestamptz NOT NULL DEFAULT now(),
+    settle_at timestamptz,                 -- one more listing, as reads lag behind notices
     backfilled_at timestamptz,
     settled_until timestamptz,             -- every change before this has been listed
     window_from timestamptz,               -- of the sweep under way; null: from the beginning
     window_to timestamptz,
     next_page integer,                     -- resumes here; null: no sweep under way
+    full_sweep boolean NOT NULL DEFAULT true,  -- false: a settling one, before its due time
     found integer NOT NULL DEFAULT 0,      -- records, of the sweep under way or the last one
     done integer NOT NULL DEFAULT 0,
     files_found integer NOT NULL DEFAULT 0,

@@ -1,0 +1,104 @@
+"""What happened, for people: one plain sentence a row, only ever added to."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from schemas.records import Person, Record
+from services.postgres import Queries
+
+NOTE = """
+INSERT INTO mirror.activity
+  (project_id, event, words, kind, procore_id, return_id, number, title, reason, person, detail)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+"""
+
+
+async def note(
+    queries: Queries,
+    project_id: str,
+    event: str,
+    words: str,
+    *,
+    record: Record | None = None,
+    return_id: str | None = None,
+    reason: str | None = None,
+    person: Person | None = None,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Add a row to the activity of a project.
+
+    Args:
+        queries: the transaction of the work it tells of.
+        project_id: Part3's.
+        event: e.g. `record.mirrored`.
+        words: one sentence.
+        record: the record it is about.
+        return_id: the return it is about.
+        reason: code of anything that waits.
+        person: who did it, or who can mend it.
+        detail: JSON values beside.
+    """
+    await queries.execute(
+        NOTE,
+        project_id,
+        event,
+        words,
+        record.kind if record else None,
+        record.procore_id if record else None,
+        return_id,
+        record.number if record else None,
+        record.title if record else None,
+        reason,
+        msgspec.to_builtins(person) if person else None,
+        detail or {},
+    )
+
+
+LABELS = {
+    "title": "title",
+    "question": "question",
+    "description": "description",
+    "status": "status",
+    "status_label": "status",
+    "private": "visibility",
+    "due_on": "due date",
+    "ball_in_court": "ball in court",
+    "manager": "manager",
+    "assignees": "assignees",
+    "workflow": "workflow",
+    "replies": "replies",
+    "files": "files",
+    "number": "number",
+    "revision": "revision",
+    "spec_section": "spec section",
+    "distributed_at": "distribution",
+    "closed_on": "closing date",
+    "extras": "other fields",
+}
+
+
+def changed_fields(before: dict[str, Any] | None, after: Record) -> list[str]:
+    """Name what differs from what was put before, in people's words; empty when it is new."""
+    if before is None:
+        return []
+    now = msgspec.to_builtins(after)
+    changed = (
+        label for field, label in LABELS.items() if _plain(before.get(field)) != now.get(field)
+    )
+    return list(dict.fromkeys(changed))
+
+
+def words_for(before: dict[str, Any] | None, after: Record) -> str:
+    """Say in one sentence what came over."""
+    what = "RFI" if after.kind == "rfi" else "Submittal"
+    named = f"{what} {after.number}".strip()
+    if before is None:
+        return f"{named} came over from Procore."
+    changed = changed_fields(before, after)
+    return f"{named} changed in Procore: {', '.join(changed) or 'details'}."
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value

@@ -1,0 +1,170 @@
+"""Wires a worker: clients, stores and loops, handed to each other's constructors."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from schemas.notices import DEAD_LETTERS
+from services.http_client import HttpClient
+from services.kafka import ConsumedRecord, ConsumerSettings, NoticeConsumer, Publisher
+from services.metrics import Metrics
+from services.part3.client import Part3
+from services.postgres import Postgres, open_postgres
+from services.procore.call import Caller
+from services.procore.client import Procore
+from services.procore.files import Files, Origins, origin_of, origins_of
+from services.service_tokens import issue_service_token
+from services.token_client import TokenClient
+from sync_worker.consume import TOPICS, Intake, Wakers
+from sync_worker.duties import Duties
+from sync_worker.inbound.look_store import Looks
+from sync_worker.inbound.looking import Looking
+from sync_worker.inbound.mirror import Mirror
+from sync_worker.inbound.stored import Records
+from sync_worker.leases import Leases
+from sync_worker.outbound.assembly import deliveries_of
+from sync_worker.outbound.deliveries import Deliveries
+from sync_worker.projects import Projects
+from sync_worker.settings import WorkerSettings
+from sync_worker.sweep_store import Sweeps
+from sync_worker.sweeping import Sweeping
+
+GROUP = "sync-workers"
+POOL_SIZE = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """The loops of a worker, and what its health is asked of."""
+
+    postgres: Postgres
+    publisher: Publisher
+    consumer: NoticeConsumer
+    projects: Projects
+    looking: Looking
+    sweeping: Sweeping
+    deliveries: Deliveries
+    duties: Duties
+
+
+@asynccontextmanager
+async def assembled(settings: WorkerSettings, metrics: Metrics) -> AsyncIterator[Worker]:
+    """Open pools and clients, and give the worker made of them."""
+    async with AsyncExitStack() as open_things:
+        postgres = await open_things.enter_async_context(
+            open_postgres(settings.database_url.reveal(), min_size=0, max_size=POOL_SIZE)
+        )
+        publisher = await open_things.enter_async_context(Publisher(settings.kafka))
+        clients = [HttpClient(name) for name in ("Procore", "storage", "Part3", "token service")]
+        for client in clients:
+            open_things.push_async_callback(client.close)
+        yield _worker(settings, metrics, postgres, publisher, *clients)
+
+
+def _worker(
+    settings: WorkerSettings,
+    metrics: Metrics,
+    postgres: Postgres,
+    publisher: Publisher,
+    *clients: HttpClient,
+) -> Worker:
+    procore_http, storage_http, part3_http, token_http = clients
+    timing, me = settings.timing, settings.worker_id
+    tokens = TokenClient(
+        token_http,
+        settings.token_service_urls,
+        lambda: "Bearer " + issue_service_token(settings.internal_keys, issuer="sync_worker"),
+    )
+    calls = metrics.counter(
+        "connector_procore_calls",
+        "Calls on Procore's API by method and class of answer.",
+        {"method": ("GET", "POST", "PATCH"), "answer": ("2xx", "3xx", "4xx", "429", "5xx")},
+    )
+    caller = Caller(
+        procore_http,
+        settings.procore_api_url,
+        tokens,
+        write_deadline_s=timing.write_deadline_s,
+        count=lambda method, status: calls.add(method, _class_of(status)),
+    )
+    procore = Procore(caller, Files(caller, storage_http, tokens, _origins(settings)))
+    part3 = Part3(part3_http, settings.part3_api_url, settings.part3_api_token)
+    projects = Projects(
+        postgres,
+        tokens,
+        part3,
+        recheck_s=timing.recheck_s,
+        retry_max_s=timing.retry_max_s,
+    )
+    leases, records = Leases(postgres, me), Records(postgres)
+    looks = Looks(postgres, me, retry_max_s=timing.retry_max_s)
+    looking = Looking(
+        procore=procore,
+        looks=looks,
+        leases=leases,
+        mirror=Mirror(procore, part3, records),
+        projects=projects,
+    )
+    sweeping = Sweeping(
+        procore=procore,
+        part3=part3,
+        sweeps=Sweeps(postgres, me, sweep_s=timing.sweep_s, retry_max_s=timing.retry_max_s),
+        looks=looks,
+        leases=leases,
+        records=records,
+        projects=projects,
+        wake_looks=looking.wake,
+    )
+    projects.wake_sweeps = sweeping.wake
+    deliveries = deliveries_of(
+        postgres, procore, part3, tokens, worker_id=me, timing=timing, wake_looks=looking.wake
+    )
+    intake = Intake(
+        postgres,
+        bury=lambda record, cause: _bury(publisher, record, cause),
+        wakers=Wakers(looking.wake, deliveries.wake, sweeping.wake),
+        look_delay_s=timing.look_delay_s,
+        settle_s=timing.settle_s,
+        learn=projects.learn,
+    )
+    consumer = NoticeConsumer(
+        settings.kafka,
+        topics=TOPICS,
+        group_id=GROUP,
+        instance_id=me,
+        handle=intake.handle,
+        how=ConsumerSettings(session_timeout_s=timing.kafka_session_timeout_s),
+    )
+    duties = Duties(
+        postgres,
+        projects,
+        procore,
+        part3,
+        ensure_hook=tokens.ensure_hook,
+        wake_deliveries=deliveries.wake,
+        wake_sweeps=sweeping.wake,
+        recheck_s=timing.recheck_s,
+        hook_audit_s=timing.hook_audit_s,
+    )
+    return Worker(postgres, publisher, consumer, projects, looking, sweeping, deliveries, duties)
+
+
+def _origins(settings: WorkerSettings) -> Origins:
+    own = (
+        settings.procore_api_url,
+        settings.procore_login_url,
+        settings.part3_api_url,
+        *settings.token_service_urls,
+    )
+    return Origins(
+        allowed=settings.file_origins, own=origins_of(own), api=origin_of(settings.procore_api_url)
+    )
+
+
+async def _bury(publisher: Publisher, record: ConsumedRecord, cause: str) -> None:
+    headers = [*record.headers.items(), ("dead_letter_cause", cause.encode())]
+    await publisher.publish(DEAD_LETTERS, record.key or b"", record.value or b"", headers)
+
+
+def _class_of(status: int) -> str:
+    return "429" if status == 429 else f"{status // 100}xx"  # noqa: PLR2004 - counted apart

@@ -1,0 +1,190 @@
+"""Notices from Kafka become rows of work in Postgres, and nothing else happens here.
+
+Whatever the order, number and age of the notices, they only move due times: what a record holds is
+read afterwards. See decision 0001.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+
+from schemas.notices import PART3_NOTICES, PROCORE_NOTICES, Part3Notice, ProcoreNotice
+from services.kafka import ConsumedRecord
+from services.postgres import Postgres, Queries
+from sync_worker.outbound.delivery_store import ask_delivery
+
+TOPICS = (PROCORE_NOTICES, PART3_NOTICES)
+
+READ_PROJECTS = """
+SELECT project_id, procore_company_id, procore_project_id FROM mirror.projects
+WHERE project_id = ANY($1) AND state = 'active'
+"""
+# The delay gathers a burst: it counts from the first notice, so a stream of them cannot put a look
+# off for ever. A look that failed keeps its back-off unless it is due sooner.
+WANT_LOOK = """
+INSERT INTO mirror.looks AS l
+  (project_id, kind, procore_id, due_at, priority, notice_id, traceparent)
+VALUES ($1, $2, $3, now() + make_interval(secs => $4), 1, $5, $6)
+ON CONFLICT (project_id, kind, procore_id) DO UPDATE SET
+  due_at = LEAST(l.due_at, EXCLUDED.due_at), priority = 1, asked = l.asked + 1,
+  last_asked_at = now(), notice_id = EXCLUDED.notice_id, traceparent = EXCLUDED.traceparent
+"""
+# A reply's event names no RFI: list what changed since the last sweep, never scan them all.
+WANT_RFI_SWEEP = """
+UPDATE mirror.sweeps SET due_at = LEAST(due_at, now() + make_interval(secs => $2))
+WHERE project_id = $1 AND kind = 'rfi'
+"""
+WANT_SETTLING = """
+UPDATE mirror.sweeps SET settle_at = now() + make_interval(secs => $3)
+WHERE project_id = $1 AND kind = $2
+"""
+CHECK_HELD_AGAIN = """
+UPDATE mirror.deliveries SET due_at = now(), asked = asked + 1
+WHERE project_id = $1 AND state IN ('held', 'waiting')
+"""
+
+log = structlog.get_logger()
+
+Bury = Callable[[ConsumedRecord, str], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Wakers:
+    """Told that rows became due, so that nothing waits for the next poll."""
+
+    looks: Callable[[], None]
+    deliveries: Callable[[], None]
+    sweeps: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a connected project lives in Procore."""
+
+    company_id: str
+    project_id: str
+
+
+@dataclass(slots=True)
+class Intake:
+    """The handler of a worker's consumer.
+
+    Args:
+        postgres: the worker's own schema.
+        bury: writes a record that cannot be read to the dead letters.
+        wakers: told what became due.
+        look_delay_s: how long notices of a record are gathered.
+        settle_s: when after the last notice a project is listed once more.
+        learn: asked to learn of a project that is not known yet.
+    """
+
+    postgres: Postgres
+    bury: Bury
+    wakers: Wakers
+    look_delay_s: float
+    settle_s: float
+    learn: Callable[[str], Awaitable[None]]
+    _ignored: set[str] = field(default_factory=set)
+
+    async def handle(self, batch: list[ConsumedRecord]) -> None:
+        """Make a batch durable as rows of work. Raises TryLater to get it again."""
+        notices = [pair for record in batch if (pair := await self._read(record)) is not None]
+        homes = await self._homes({notice.project_id for notice, _ in notices})
+        async with self.postgres.transaction() as transaction:
+            for notice, traceparent in notices:
+                if notice.project_id not in homes:
+                    log.info("notice.not_connected", project_id=notice.project_id)
+                elif isinstance(notice, ProcoreNotice):
+                    await self._from_procore(
+                        transaction, notice, homes[notice.project_id], traceparent
+                    )
+                else:
+                    await self._from_part3(transaction, notice, traceparent)
+        for wake in (self.wakers.looks, self.wakers.deliveries, self.wakers.sweeps):
+            wake()
+
+    async def _read(
+        self, record: ConsumedRecord
+    ) -> tuple[ProcoreNotice | Part3Notice, str | None] | None:
+        shape: type[ProcoreNotice | Part3Notice] = (
+            ProcoreNotice if record.topic == PROCORE_NOTICES else Part3Notice
+        )
+        try:
+            notice = msgspec.json.decode(record.value or b"", type=shape)
+            traceparent = record.headers.get("traceparent", b"").decode("ascii") or None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            log.warning("notice.unreadable", topic=record.topic, offset=record.offset)
+            await self.bury(record, f"the worker cannot read it: {error}")
+            return None
+        if record.key is None or record.key != notice.project_id.encode():
+            await self.bury(record, "the key is not the project the notice names")
+            return None
+        return notice, traceparent
+
+    async def _homes(self, project_ids: set[str]) -> dict[str, Home]:
+        known = await self._known(project_ids)
+        for unknown in project_ids - known.keys() - self._ignored:
+            await self.learn(unknown)
+        missing = project_ids - known.keys()
+        return known | (await self._known(missing) if missing else {})
+
+    async def _known(self, project_ids: set[str]) -> dict[str, Home]:
+        rows = await self.postgres.fetch(READ_PROJECTS, list(project_ids)) if project_ids else []
+        return {
+            row["project_id"]: Home(row["procore_company_id"], row["procore_project_id"])
+            for row in rows
+        }
+
+    async def _from_procore(
+        self, queries: Queries, notice: ProcoreNotice, home: Home, traceparent: str | None
+    ) -> None:
+        same_company = notice.procore_company_id in (None, home.company_id)
+        if notice.procore_project_id != home.project_id or not same_company:
+            # The hook's secret is this project's, its body another's: no work, and somebody looks.
+            log.warning(
+                "notice.foreign", project_id=notice.project_id, named=notice.procore_project_id
+            )
+            return
+        kind = "submittal" if notice.resource == "submittal" else "rfi"
+        if notice.resource == "rfi_reply":
+            await queries.execute(WANT_RFI_SWEEP, notice.project_id, self.look_delay_s)
+        else:
+            await queries.execute(
+                WANT_LOOK,
+                notice.project_id,
+                kind,
+                notice.record_id,
+                self.look_delay_s,
+                notice.notice_id,
+                traceparent,
+            )
+        await queries.execute(WANT_SETTLING, notice.project_id, kind, self.settle_s)
+
+    async def _from_part3(
+        self, queries: Queries, notice: Part3Notice, traceparent: str | None
+    ) -> None:
+        if notice.type.startswith("return.") and notice.return_id:
+            await ask_delivery(
+                queries,
+                project_id=notice.project_id,
+                return_id=notice.return_id,
+                kind=notice.kind,
+                procore_id=notice.procore_id,
+                author_user_id=notice.user_id,
+                traceparent=traceparent,
+            )
+        elif notice.type == "record.changed" and notice.kind and notice.procore_id:
+            if notice.kind in ("rfi", "submittal"):
+                await queries.execute(
+                    WANT_LOOK,
+                    notice.project_id,
+                    notice.kind,
+                    notice.procore_id,
+                    self.look_delay_s,
+                    notice.notice_id,
+                    traceparent,
+                )
+        elif notice.type == "member.changed":
+            await queries.execute(CHECK_HELD_AGAIN, notice.project_id)

@@ -1,0 +1,206 @@
+"""Bring one record's present state into Part3: translate, compare, put, copy files, put again."""
+
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from schemas.records import File, Kind, Record, StoredRecord
+from services.errors import ConnectorError, TryLater
+from services.part3.client import Outdated
+from services.procore.files import FileBytes
+from services.procore.models import Attachment, Place, Rfi, Submittal
+from sync_worker.inbound.content_version import with_content_version
+from sync_worker.inbound.stored import Records, Stored
+from sync_worker.inbound.translate import attachments_of, translate_rfi, translate_submittal
+from sync_worker.leases import Key
+
+log = structlog.get_logger()
+
+FileCounted = Callable[[int, int], Awaitable[None]]
+"""Told how many more files were found and how many more are done."""
+
+
+class Downloads(Protocol):
+    """Where the bytes of attachments come from."""
+
+    async def download(
+        self, place: Place, attachment: Attachment, into: Path, *, whose: str
+    ) -> FileBytes:
+        """Write an attachment's bytes to a new file."""
+
+
+class Puts(Protocol):
+    """Where records and files go."""
+
+    async def put_record(
+        self, project_id: str, record: Record, *, if_match: str | None = None
+    ) -> StoredRecord:
+        """Create or replace what the GC owns of a record."""
+
+    async def record(self, project_id: str, kind: Kind, procore_id: str) -> StoredRecord | None:
+        """Return a record as Part3 holds it."""
+
+    async def has_file(self, project_id: str, sha256: str) -> bool:
+        """Tell whether Part3 has a file."""
+
+    async def put_file(self, project_id: str, path: Path, file: File) -> None:
+        """Store a file."""
+
+
+class StaleRead(TryLater):
+    """Procore answered with an older state than the one seen before."""
+
+    def __init__(self, key: Key) -> None:
+        super().__init__(
+            f"Procore still shows an older state of {key.kind} {key.procore_id}", reason="stale"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Where a project's records are read, and by whose grant."""
+
+    project_id: str
+    place: Place
+    whose: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """Puts records into Part3, each under its lease."""
+
+    procore: Downloads
+    part3: Puts
+    records: Records
+
+    async def bring(
+        self,
+        reader: Reader,
+        key: Key,
+        fence: int,
+        source: Rfi | Submittal,
+        *,
+        count: FileCounted | None = None,
+    ) -> bool:
+        """Make Part3 hold this state, files included; return whether anything was put.
+
+        Raises:
+            StaleRead: a newer state was put before.
+            TryLater: what is missing comes later; what could be put has been put.
+        """
+        before = await self.records.read(key)
+        if before.procore_updated_at and source.updated_at < before.procore_updated_at:
+            raise StaleRead(key)
+        if before.record is None and _is_draft(source):
+            why = "It is a draft in Procore; drafts stay there until they are opened."
+            await self.records.looked(key, fence, source.updated_at, why)
+            return False
+        attachments = attachments_of(source)
+        known = await self.records.known_files(key.project_id, [one.id for one in attachments])
+        missing = [one for one in attachments if one.id not in known]
+        record = await self._translated(key, source, known)
+        put = await self._put_if_changed(key, fence, before, record, source)
+        if not missing:
+            return put
+        if count:
+            await count(len(missing), 0)
+        fault: ConnectorError | None = None
+        for attachment in missing:
+            try:
+                known[attachment.id] = await self._copy(reader, attachment)
+            except TryLater as error:
+                fault = error
+                continue
+            if count:
+                await count(0, 1)
+        complete = await self._translated(key, source, known)
+        await self._put_if_changed(key, fence, await self.records.read(key), complete, source)
+        if fault is not None:
+            raise fault
+        return True
+
+    async def bury(self, key: Key, fence: int) -> None:
+        """Mark a record as removed in Procore; its content is kept."""
+        before = await self.records.read(key)
+        if before.record is None:
+            await self.records.looked(key, fence, None, "It is in Procore's recycle bin.")
+            return
+        kept = msgspec.convert(before.record, Record)
+        tombstone = with_content_version(
+            msgspec.structs.replace(
+                kept, status="removed", status_label="Removed in Procore", ball_in_court=()
+            )
+        )
+        await self._put_if_changed(key, fence, before, tombstone, None)
+
+    async def _translated(
+        self, key: Key, source: Rfi | Submittal, files: dict[str, File]
+    ) -> Record:
+        if isinstance(source, Submittal):
+            return translate_submittal(source, files)
+        return translate_rfi(
+            source, files, await self.records.return_ids(key.project_id, key.procore_id)
+        )
+
+    async def _put_if_changed(
+        self,
+        key: Key,
+        fence: int,
+        before: Stored,
+        record: Record,
+        source: Rfi | Submittal | None,
+    ) -> bool:
+        updated_at = source.updated_at if source else before.procore_updated_at
+        if record.content_version == before.content_version:
+            await self.records.looked(key, fence, updated_at)
+            return False
+        put = await self._put(key, record, before.part3_version)
+        full = source is not None and not (isinstance(source, Rfi) and source.answers is None)
+        await self.records.keep(
+            key,
+            fence,
+            before=before,
+            put=put,
+            record=record,
+            source=source if full else None,
+            updated_at=updated_at,
+        )
+        log.info("record.mirrored", kind=key.kind, procore_id=key.procore_id, number=record.number)
+        return True
+
+    async def _put(self, key: Key, record: Record, version: str | None) -> StoredRecord:
+        """Put, minding what Part3 holds: our lease says nobody else may have written newer."""
+        try:
+            return await self.part3.put_record(key.project_id, record, if_match=version)
+        except Outdated:
+            there = await self.part3.record(key.project_id, key.kind, key.procore_id)
+            return await self.part3.put_record(
+                key.project_id, record, if_match=there.version if there else None
+            )
+
+    async def _copy(self, reader: Reader, attachment: Attachment) -> File:
+        with tempfile.TemporaryDirectory(prefix="connector-") as folder:
+            path = Path(folder) / "bytes"
+            got = await self.procore.download(reader.place, attachment, path, whose=reader.whose)
+            file = File(
+                sha256=got.sha256,
+                name=attachment.name,
+                content_type=got.content_type,
+                size=got.size,
+                procore_id=attachment.id,
+            )
+            if not await self.part3.has_file(reader.project_id, file.sha256):
+                await self.part3.put_file(reader.project_id, path, file)
+        await self.records.note_file(reader.project_id, file)
+        return file
+
+
+def _is_draft(source: Rfi | Submittal) -> bool:
+    if isinstance(source, Rfi):
+        return source.status in ("draft", "closed_draft")
+    return source.status_class.lower() == "draft"

@@ -1,0 +1,183 @@
+"""A record's row: what was last put into Part3, and every write of it fenced."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from schemas.records import File, Record, StoredRecord
+from services.errors import TryLater
+from services.postgres import Postgres
+from services.procore.models import Rfi, Submittal
+from sync_worker.activity import note, words_for
+from sync_worker.leases import Key
+from sync_worker.outbound.delivery_store import ask_record_deliveries
+from sync_worker.outbound.versions import note_version
+
+READ = """
+SELECT record, content_version, part3_version, procore_updated_at, files_pending
+FROM mirror.records WHERE (project_id, kind, procore_id) = ($1, $2, $3)
+"""
+KEEP = """
+UPDATE mirror.records SET number = $5, title = $6, status = $7, record = $8,
+  content_version = $9, part3_version = $10, procore_updated_at = $11, files_pending = $12,
+  not_mirrored_because = NULL, looked_at = now(), mirrored_at = now(),
+  removed_at = CASE WHEN $7 = 'removed' THEN coalesce(removed_at, now()) END
+WHERE (project_id, kind, procore_id, fence) = ($1, $2, $3, $4)
+RETURNING 1
+"""
+LOOKED = """
+UPDATE mirror.records SET looked_at = now(), procore_updated_at = $5, not_mirrored_because = $6
+WHERE (project_id, kind, procore_id, fence) = ($1, $2, $3, $4)
+RETURNING 1
+"""
+RETURN_IDS = """
+SELECT remote_id, return_id FROM mirror.deliveries
+WHERE (project_id, kind, procore_id) = ($1, 'rfi', $2) AND remote_id IS NOT NULL
+"""
+KNOWN_FILES = """
+SELECT attachment_id, sha256, name, content_type, size FROM mirror.files
+WHERE project_id = $1 AND attachment_id = ANY($2)
+"""
+NOTE_FILE = """
+INSERT INTO mirror.files (project_id, attachment_id, sha256, name, content_type, size)
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is known of a record; `record` is None when it was never put."""
+
+    record: dict[str, Any] | None = None
+    content_version: str | None = None
+    part3_version: str | None = None
+    procore_updated_at: datetime | None = None
+    files_pending: int = 0
+
+
+class FenceLost(TryLater):
+    """Another worker has the record now, so nothing of this look counts."""
+
+    def __init__(self, key: Key) -> None:
+        super().__init__(f"the lease on {key.kind} {key.procore_id} was lost", reason="busy")
+
+
+class Records:
+    """The rows of records, in Postgres."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    async def read(self, key: Key) -> Stored:
+        """Return what is known of a record."""
+        row = await self._postgres.fetchrow(READ, key.project_id, key.kind, key.procore_id)
+        return Stored(**dict(row)) if row else Stored()
+
+    async def keep(
+        self,
+        key: Key,
+        fence: int,
+        *,
+        before: Stored,
+        put: StoredRecord,
+        record: Record,
+        source: Rfi | Submittal | None,
+        updated_at: datetime | None,
+    ) -> None:
+        """Note a put, tell of it, and wake what is held on the record. Raises FenceLost.
+
+        Args:
+            key: which record.
+            fence: of our lease.
+            before: what was known.
+            put: Part3's answer.
+            record: what was put.
+            source: what Procore held, when it was read in full.
+            updated_at: Procore's time of that state.
+        """
+        pending = int(record.extras.get("files_pending", 0))
+        async with self._postgres.transaction() as transaction:
+            kept = await transaction.fetchval(
+                KEEP,
+                key.project_id,
+                key.kind,
+                key.procore_id,
+                fence,
+                record.number,
+                record.title,
+                record.status,
+                msgspec.to_builtins(record),
+                record.content_version,
+                put.version,
+                updated_at,
+                pending,
+            )
+            if kept is None:
+                raise FenceLost(key)
+            if source is not None:
+                await note_version(transaction, key.project_id, record.content_version, source)
+            if _worth_telling(before, record):
+                event = "record.removed" if record.status == "removed" else "record.mirrored"
+                words = words_for(before.record, record)
+                await note(transaction, key.project_id, event, words, record=record)
+            await ask_record_deliveries(transaction, key.project_id, key.kind, key.procore_id)
+
+    async def looked(
+        self, key: Key, fence: int, updated_at: datetime | None, why_not: str | None = None
+    ) -> None:
+        """Note a look that put nothing, and why if it may not be mirrored. Raises FenceLost."""
+        named = (key.project_id, key.kind, key.procore_id, fence)
+        if await self._postgres.fetchval(LOOKED, *named, updated_at, why_not) is None:
+            raise FenceLost(key)
+
+    async def return_ids(self, project_id: str, rfi_id: str) -> dict[str, str]:
+        """Return which replies of an RFI came from which returns."""
+        rows = await self._postgres.fetch(RETURN_IDS, project_id, rfi_id)
+        return {row["remote_id"]: row["return_id"] for row in rows}
+
+    async def known_files(self, project_id: str, attachment_ids: list[str]) -> dict[str, File]:
+        """Return, of these attachments, those whose bytes Part3 has."""
+        if not attachment_ids:
+            return {}
+        rows = await self._postgres.fetch(KNOWN_FILES, project_id, attachment_ids)
+        return {
+            row["attachment_id"]: File(
+                sha256=row["sha256"],
+                name=row["name"],
+                content_type=row["content_type"],
+                size=row["size"],
+                procore_id=row["attachment_id"],
+            )
+            for row in rows
+        }
+
+    async def note_file(self, project_id: str, file: File) -> None:
+        """Note that Part3 has an attachment's bytes."""
+        await self._postgres.execute(
+            NOTE_FILE,
+            project_id,
+            file.procore_id,
+            file.sha256,
+            file.name,
+            file.content_type,
+            file.size,
+        )
+
+
+def _worth_telling(before: Stored, record: Record) -> bool:
+    """A put that only brought files along is no news of its own."""
+    if before.record is None:
+        return True
+    return _without_files(before.record) != _without_files(msgspec.to_builtins(record))
+
+
+def _without_files(record: dict[str, Any]) -> dict[str, Any]:
+    plain = {name: value for name, value in record.items() if name != "content_version"}
+    extras = plain.get("extras", {})
+    plain["extras"] = {name: held for name, held in extras.items() if name != "files_pending"}
+    plain["files"] = []
+    plain["replies"] = [{**reply, "files": []} for reply in plain.get("replies", [])]
+    plain["workflow"] = [{**step, "files": []} for step in plain.get("workflow", [])]
+    return plain

@@ -1,0 +1,285 @@
+"""Which projects are connected, who reads them, and what keeps one from being read.
+
+The token service owns connections; the workers ask it for what changed and keep their own rows.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from schemas.connections import Connection, ConnectionPage
+from schemas.records import Person
+from schemas.returns import Project
+from services.errors import ConnectorError, NeedsPerson, TryLater
+from services.postgres import Postgres, Queries
+from services.procore.models import Place
+from sync_worker.activity import note
+from sync_worker.inbound.mirror import Reader
+
+log = structlog.get_logger()
+
+POLL_S = 2.0
+OVERLAP = timedelta(seconds=30)
+"""How far back each poll asks again: two changes may carry the same time."""
+
+READER = """
+SELECT procore_company_id, procore_project_id, reader_user_id FROM mirror.projects
+WHERE project_id = $1 AND state = 'active'
+"""
+LAST_HEARD = "SELECT max(connection_updated_at) FROM mirror.projects"
+KNOWN = """
+SELECT state, procore_company_id, procore_project_id, owner_user_id, connection_updated_at
+FROM mirror.projects WHERE project_id = $1 FOR UPDATE
+"""
+KEEP = """
+INSERT INTO mirror.projects AS p (project_id, procore_company_id, procore_project_id,
+  owner_user_id, reader_user_id, state, connection_updated_at)
+VALUES ($1, $2, $3, $4, $4, $5, $6)
+ON CONFLICT (project_id) DO UPDATE SET
+  procore_company_id = EXCLUDED.procore_company_id,
+  procore_project_id = EXCLUDED.procore_project_id,
+  owner_user_id = EXCLUDED.owner_user_id,
+  reader_user_id = EXCLUDED.owner_user_id,
+  state = EXCLUDED.state,
+  connection_updated_at = EXCLUDED.connection_updated_at,
+  attention_reason = NULL, attention_message = NULL, attention_mended_by = NULL,
+  attention_since = NULL, probe_after = NULL, hook_due_at = now() + interval '1 minute',
+  returns_due_at = now()
+"""
+BEGIN_SWEEPS = """
+INSERT INTO mirror.sweeps (project_id, kind) VALUES ($1, 'rfi'), ($1, 'submittal')
+ON CONFLICT (project_id, kind) DO UPDATE SET due_at = now(), backfilled_at = NULL,
+  settled_until = NULL, window_from = NULL, window_to = NULL, next_page = NULL, found = 0, done = 0,
+  files_found = 0, files_done = 0, started_at = NULL, finished_at = NULL, attempts = 0,
+  reason = NULL, message = NULL
+"""
+FORGET_LOOKS = "DELETE FROM mirror.looks WHERE project_id = $1"
+ATTENTION = """
+UPDATE mirror.projects SET attention_reason = $2, attention_message = $3, attention_mended_by = $4,
+  attention_since = coalesce(attention_since, now()),
+  probe_after = now() + make_interval(secs => $5)
+WHERE project_id = $1 AND reader_user_id = $6 AND attention_reason IS DISTINCT FROM $2
+RETURNING 1
+"""
+TAKE_PROBE = """
+UPDATE mirror.projects SET probe_after = now() + make_interval(secs =>
+  CASE attention_reason WHEN 'app_not_installed' THEN $1::float8 ELSE $2::float8 END)
+WHERE project_id = (
+  SELECT project_id FROM mirror.projects
+  WHERE state = 'active' AND attention_reason IS NOT NULL AND probe_after <= now()
+  ORDER BY probe_after LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING project_id
+"""
+MENDED = """
+UPDATE mirror.projects SET attention_reason = NULL, attention_message = NULL,
+  attention_mended_by = NULL, attention_since = NULL, probe_after = NULL
+WHERE project_id = $1 AND attention_reason IS NOT NULL RETURNING 1
+"""
+WAKE_LOOKS = "UPDATE mirror.looks SET due_at = now(), attempts = 0 WHERE project_id = $1"
+WAKE_SWEEPS = "UPDATE mirror.sweeps SET due_at = now(), attempts = 0 WHERE project_id = $1"
+
+
+def _nobody_waits() -> None:
+    """Stand in until the sweeping loop is there."""
+
+
+class Connections(Protocol):
+    """The token service's internal API, as far as projects go."""
+
+    async def connection(self, project_id: str) -> Connection | None:
+        """Return a project's connection."""
+
+    async def connections(
+        self, *, updated_after: datetime | None, cursor: str | None
+    ) -> ConnectionPage:
+        """Return a page of connections, oldest change first."""
+
+    def forget(self, user_id: str) -> None:
+        """Ask afresh for a person's access token."""
+
+
+class Teams(Protocol):
+    """Part3's projects."""
+
+    async def project(self, project_id: str) -> Project | None:
+        """Return a project with its team."""
+
+
+class Probe(Protocol):
+    """A small read that tells whether a project can be read."""
+
+    async def __call__(self, reader: Reader) -> None:
+        """Raise what keeps the project from being read."""
+
+
+class Projects:
+    """The connected projects of all workers.
+
+    Args:
+        postgres: the workers' schema.
+        connections: the token service.
+        teams: Part3, for the names in what people read.
+        recheck_s: how often a lost grant is asked for again; it costs Procore no call.
+        retry_max_s: how often a company without the app is probed.
+    """
+
+    def __init__(
+        self,
+        postgres: Postgres,
+        connections: Connections,
+        teams: Teams,
+        *,
+        recheck_s: float,
+        retry_max_s: float,
+    ) -> None:
+        self._postgres = postgres
+        self._connections = connections
+        self._teams = teams
+        self._recheck_s = recheck_s
+        self._retry_max_s = retry_max_s
+        self.wake_sweeps: Callable[[], None] = _nobody_waits
+
+    async def reader(self, project_id: str) -> Reader | None:
+        """Return where an active project is read and by whose grant; None when it is not active."""
+        row = await self._postgres.fetchrow(READER, project_id)
+        if row is None:
+            return None
+        place = Place(company_id=row["procore_company_id"], project_id=row["procore_project_id"])
+        return Reader(project_id, place, row["reader_user_id"])
+
+    async def follow(self, stopping: asyncio.Event) -> None:
+        """Ask for changed connections every two seconds until told to stop."""
+        while not stopping.is_set():
+            try:
+                await self.learn_changes()
+            except TryLater as error:
+                log.warning("connections.not_heard", why=str(error))
+            try:
+                async with asyncio.timeout(POLL_S):
+                    await stopping.wait()
+            except TimeoutError:
+                continue
+
+    async def learn_changes(self) -> None:
+        """Take over every connection that changed since the last one heard of."""
+        heard: datetime | None = await self._postgres.fetchval(LAST_HEARD)
+        since = heard - OVERLAP if heard else None
+        cursor: str | None = None
+        while True:
+            page = await self._connections.connections(updated_after=since, cursor=cursor)
+            for connection in page.items:
+                await self._take_over(connection)
+            cursor = page.next_cursor
+            if not cursor:
+                return
+
+    async def learn(self, project_id: str) -> None:
+        """Ask for one project at once: a notice of it came before its connection was heard of."""
+        connection = await self._connections.connection(project_id)
+        if connection is not None:
+            await self._take_over(connection)
+
+    async def _take_over(self, connection: Connection) -> None:
+        async with self._postgres.transaction() as transaction:
+            known = await transaction.fetchrow(KNOWN, connection.project_id)
+            if known and known["connection_updated_at"] >= connection.updated_at:
+                return
+            await transaction.execute(
+                KEEP,
+                connection.project_id,
+                connection.procore_company_id,
+                connection.procore_project_id,
+                connection.owner_user_id,
+                connection.state,
+                connection.updated_at,
+            )
+            began = connection.state == "active" and (
+                known is None
+                or known["state"] == "disconnected"
+                or known["procore_project_id"] != connection.procore_project_id
+            )
+            if began:
+                await transaction.execute(FORGET_LOOKS, connection.project_id)
+                await transaction.execute(BEGIN_SWEEPS, connection.project_id)
+            await self._tell(transaction, connection, known["state"] if known else None)
+        log.info("connection.heard", project_id=connection.project_id, state=connection.state)
+        if began:
+            self.wake_sweeps()
+
+    async def _tell(self, queries: Queries, connection: Connection, before: str | None) -> None:
+        words = {
+            "active": "The project is connected to Procore.",
+            "paused": "The connection is paused; nothing crosses until it is resumed.",
+            "disconnected": "The project was disconnected; both copies stay as they are.",
+        }
+        if connection.state != before:
+            event = f"connection.{connection.state}"
+            await note(queries, connection.project_id, event, words[connection.state])
+
+    async def needs_attention(self, reader: Reader, error: NeedsPerson) -> None:
+        """Stop reading a project until a person has mended what keeps it from being read."""
+        mended_by = error.mended_by or await self._owner(reader)
+        message = str(error)
+        if error.reason in ("not_authorized", "needs_reauthorization"):
+            name = mended_by.name if mended_by else "The person who connected this project"
+            message = (
+                f"{name}'s Procore authorization no longer works, so nothing is read from Procore. "
+                f"{name} authorizes again in Account Settings, Integrations."
+            )
+        probe_s = self._retry_max_s if error.reason == "app_not_installed" else self._recheck_s
+        async with self._postgres.transaction() as transaction:
+            set_now = await transaction.fetchval(
+                ATTENTION,
+                reader.project_id,
+                error.reason,
+                message,
+                msgspec.to_builtins(mended_by) if mended_by else None,
+                probe_s,
+                reader.whose,
+            )
+            if set_now:
+                await note(
+                    transaction,
+                    reader.project_id,
+                    "connection.attention",
+                    message,
+                    reason=error.reason,
+                    person=mended_by,
+                )
+                log.warning("connection.attention", project_id=reader.project_id, why=message)
+
+    async def _owner(self, reader: Reader) -> Person | None:
+        try:
+            project = await self._teams.project(reader.project_id)
+        except ConnectorError:
+            return None
+        member = project.member(reader.whose) if project else None
+        return (
+            Person(name=member.name, email=member.email, company=member.company) if member else None
+        )
+
+    async def probe(self, can_read: Probe) -> bool:
+        """Try one project that needs attention and is due; return whether there was one."""
+        project_id = await self._postgres.fetchval(TAKE_PROBE, self._retry_max_s, self._recheck_s)
+        if project_id is None:
+            return False
+        reader = await self.reader(project_id)
+        if reader is None:
+            return True
+        self._connections.forget(reader.whose)
+        try:
+            await can_read(reader)
+        except (NeedsPerson, TryLater):
+            return True
+        async with self._postgres.transaction() as transaction:
+            if await transaction.fetchval(MENDED, project_id):
+                await transaction.execute(WAKE_LOOKS, project_id)
+                await transaction.execute(WAKE_SWEEPS, project_id)
+                words = "Procore can be read again; what was missed is being listed."
+                await note(transaction, project_id, "connection.mended", words)
+        self.wake_sweeps()
+        return True
