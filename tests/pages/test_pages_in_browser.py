@@ -168,6 +168,32 @@ async def test_a_connected_project_is_readable_by_everybody(
         assert (path, await faults(page)) == (path, [])
 
 
+async def test_progress_comes_back_after_an_outage(
+    page: Page, world: World, mirror: Postgres
+) -> None:
+    world.grants.authorize(GINA.user_id, "Gina Castellano", "gina@harbourbuild.example")
+    await connect(world)
+    await project_row(mirror)
+    await sweep_row(mirror, "rfi", found=40, done=10)
+    await page.clock.install()
+    await page.route("**/progress", lambda route: route.fulfill(status=204))
+    await page.goto(PAGE)
+    phase = page.locator("[data-show=rfi_phase]")
+    await expect(phase).to_have_text("10 of 40 in Part3")
+    await sweep_row(mirror, "rfi", found=40, done=31)
+    await page.unroute("**/progress")
+    await page.clock.run_for(15_000)
+    await expect(phase).to_have_text("31 of 40 in Part3")
+
+
+async def test_times_are_the_readers_own_and_the_tooltip_says_utc(page: Page, world: World) -> None:
+    world.grants.authorize(GINA.user_id, "Gina Castellano", "gina@harbourbuild.example")
+    await page.goto("/account/integrations")
+    time = page.locator("time").first
+    await expect(time).to_have_attribute("title", "3 Nov 2026, 09:30 UTC")
+    await expect(time).not_to_have_text("3 Nov 2026, 09:30 UTC")
+
+
 async def test_typing_narrows_the_projects_at_once(page: Page, world: World) -> None:
     world.grants.authorize(GINA.user_id, "Gina Castellano", "gina@harbourbuild.example")
     await page.goto(f"{PAGE}/connect/project?company=562")

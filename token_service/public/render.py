@@ -20,7 +20,7 @@ from token_service.public import wording
 
 STATIC_TYPES = {
     "pages.css": "text/css; charset=utf-8",
-    "live.js": "text/javascript; charset=utf-8",
+    "pages.js": "text/javascript; charset=utf-8",
     "mark.svg": "image/svg+xml",
     "tick.svg": "image/svg+xml",
     "cross.svg": "image/svg+xml",
