@@ -234,7 +234,7 @@ class Sweeping:
                     before=await self._records.read(key),
                     put=put,
                     record=record,
-                    source=source if isinstance(source, Submittal) else None,
+                    source=source,
                     updated_at=source.updated_at,
                 )
         finally:

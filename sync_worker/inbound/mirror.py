@@ -160,14 +160,13 @@ class Mirror:
             await self.records.looked(key, fence, updated_at)
             return False
         put = await self._put(key, record, before.part3_version)
-        full = source is not None and not (isinstance(source, Rfi) and source.answers is None)
         await self.records.keep(
             key,
             fence,
             before=before,
             put=put,
             record=record,
-            source=source if full else None,
+            source=source,
             updated_at=updated_at,
         )
         log.info("record.mirrored", kind=key.kind, procore_id=key.procore_id, number=record.number)
