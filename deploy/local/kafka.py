@@ -100,7 +100,9 @@ async def start_kafka(run: Run, cache: Path) -> LocalKafka:
     java = [str(JAVA), *_JVM_OPTIONS, "-cp", os.pathsep.join(str(jar) for jar in class_path)]
     if not (data / "meta.properties").exists():
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(settings)]
+        # With "=", as an id may begin with "-" and would be taken for an option.
+        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
+        tool += ["-c", str(settings)]
         await run.complete("kafka-format", [*java, *tool], environment=_QUIET)
     program = run.program(
         _NAME, [*java, "kafka.Kafka", settings], environment=_QUIET, ready=log_ready(_STARTED)
