@@ -116,7 +116,9 @@ def _worker(
         wake_looks=looking.wake,
     )
     projects.wake_sweeps = sweeping.wake
-    deliveries = deliveries_of(postgres, procore, part3, tokens, worker_id=me, timing=timing)
+    deliveries = deliveries_of(
+        postgres, procore, part3, tokens, worker_id=me, timing=timing, wake_looks=looking.wake
+    )
     intake = Intake(
         postgres,
         bury=lambda record, cause: _bury(publisher, record, cause),

@@ -94,7 +94,7 @@ class Records:
             before: what was known.
             put: Part3's answer.
             record: what was put.
-            source: what Procore held, when it was read in full.
+            source: what Procore held, from a show or a list; None for a tombstone.
             updated_at: Procore's time of that state.
         """
         pending = int(record.extras.get("files_pending", 0))

@@ -1,9 +1,8 @@
-"""Wires the outbound half."""
+"""Wires the outbound half of a worker."""
 
-from services.part3.client import Part3
+from collections.abc import Callable
+
 from services.postgres import Postgres
-from services.procore.client import Procore
-from services.token_client import TokenClient
 from sync_worker.outbound.attempt import Attempts
 from sync_worker.outbound.carrying import PostgresUploads
 from sync_worker.outbound.deliver import Deliverer
@@ -12,29 +11,42 @@ from sync_worker.outbound.delivery_store import PostgresDeliveries
 from sync_worker.outbound.errand import Limits
 from sync_worker.outbound.intent_store import PostgresIntents
 from sync_worker.outbound.memory import PostgresMemory
+from sync_worker.outbound.outside import Grants, Part3Returns, ProcoreWrites
 from sync_worker.settings import Timing
 
-LEASE_S = 60.0
-"""Renewed at a third of it while an attempt is under way."""
+SHORTEST_LEASE_S = 45.0
+"""A lease is kept alive while its worker lives; this is how long others wait when it died."""
 
 
 def deliveries_of(
     postgres: Postgres,
-    procore: Procore,
-    part3: Part3,
-    tokens: TokenClient,
+    procore: ProcoreWrites,
+    part3: Part3Returns,
+    grants: Grants,
     *,
     worker_id: str,
     timing: Timing,
+    wake_looks: Callable[[], None],
 ) -> Deliveries:
-    """Return the loop that brings returns to Procore."""
+    """Return the loop that brings returns to Procore.
+
+    Args:
+        postgres: the workers' schema.
+        procore: Procore's API.
+        part3: Part3's API.
+        grants: the token service.
+        worker_id: this replica's name; what an earlier life of it held is freed at its start.
+        timing: durations from the settings.
+        wake_looks: told when a delivery wants its record to be looked at.
+    """
     limits = Limits(
         quiet_s=timing.quiet_s, recheck_s=timing.recheck_s, retry_max_s=timing.retry_max_s
     )
     memory = PostgresMemory(postgres)
-    store = PostgresDeliveries(postgres, worker_id=worker_id, lease_s=LEASE_S)
+    lease_s = max(SHORTEST_LEASE_S, timing.write_deadline_s)
+    store = PostgresDeliveries(postgres, worker_id=worker_id, lease_s=lease_s)
     deliverer = Deliverer(
-        grants=tokens,
+        grants=grants,
         procore=procore,
         part3=part3,
         intents=PostgresIntents(postgres),
@@ -42,5 +54,12 @@ def deliveries_of(
         memory=memory,
         limits=limits,
     )
-    attempts = Attempts(store=store, deliverer=deliverer, part3=part3, memory=memory, limits=limits)
-    return Deliveries(store, attempts, lease_s=LEASE_S)
+    attempts = Attempts(
+        store=store,
+        deliverer=deliverer,
+        part3=part3,
+        memory=memory,
+        limits=limits,
+        wake_looks=wake_looks,
+    )
+    return Deliveries(store, attempts, lease_s=lease_s)

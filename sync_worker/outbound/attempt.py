@@ -31,6 +31,10 @@ AFTER_ANOTHER = Standing(state="waiting", again_in_s=TURN_S)
 GONE = Standing(state="failed", reason="unknown_return", message="Part3 has no such return.")
 
 
+def nobody_looks() -> None:
+    """Stand in where no loop takes the looks that a delivery wants."""
+
+
 class Delivers(Protocol):
     """What an attempt needs of the `Deliverer`."""
 
@@ -49,6 +53,7 @@ class Attempts:
         part3: Part3Returns,
         memory: Memory,
         limits: Limits,
+        wake_looks: Callable[[], None] = nobody_looks,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
@@ -56,6 +61,7 @@ class Attempts:
         self._part3 = part3
         self._memory = memory
         self._limits = limits
+        self._wake_looks = wake_looks
         self._clock = clock
 
     async def attempt(self, task: Task) -> None:
@@ -90,6 +96,8 @@ class Attempts:
             log.exception("return.fault", return_id=task.return_id)
             standing = self._later(task, _fault(task))
         await self._store.settle(task, standing, await self._change(task, standing, answer))
+        if standing.state == "delivered":
+            self._wake_looks()
         await self._let_go(task, standing, answer, reporter)
 
     async def _read(self, task: Task) -> Return | None:

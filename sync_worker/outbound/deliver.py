@@ -94,6 +94,10 @@ class Deliverer:
             return await self._next(errand, sending)
         except (NotVisible, NotAllowed, Refused) as error:
             return await self._hold(answer, await self._why_refused(errand, error))
+        except NeedsPerson as error:
+            if error.reason == "app_not_installed":
+                await self._memory.app_missing(answer.project_id, str(error))
+            raise
 
     async def _prepare(self, task: Task, answer: Return) -> Errand | Hold:
         tie = await self._tie(answer)

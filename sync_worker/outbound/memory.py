@@ -23,6 +23,11 @@ WHERE (project_id, kind, procore_id) = ($1, $2, $3) AND remote_id IS NOT NULL
 RECORD_WORDS = """
 SELECT number, title FROM mirror.records WHERE (project_id, kind, procore_id) = ($1, $2, $3)
 """
+APP_MISSING = """
+UPDATE mirror.projects SET attention_reason = 'app_not_installed', attention_message = $2,
+    attention_since = now(), probe_after = now()
+WHERE project_id = $1 AND attention_reason IS NULL
+"""
 KIND_WORDS = {"rfi": "RFI", "submittal": "Submittal"}
 
 
@@ -51,6 +56,9 @@ class Memory(Protocol):
 
     async def record_words(self, answer: Return) -> str:
         """Name the record as people do, as far as it is known without asking Procore."""
+
+    async def app_missing(self, project_id: str, words: str) -> None:
+        """Note that the company has no such app, so that no further call is spent on it."""
 
     async def install_key(self) -> bytes:
         """Return the key of the markers."""
@@ -99,6 +107,10 @@ class PostgresMemory:
             RECORD_WORDS, answer.project_id, answer.kind, answer.procore_id
         )
         return words_for(answer.kind, row["number"] or row["title"] if row else "")
+
+    async def app_missing(self, project_id: str, words: str) -> None:
+        """Note it where the probe looks, which then tells when it is there again."""
+        await self._postgres.execute(APP_MISSING, project_id, words)
 
     async def install_key(self) -> bytes:
         """Return the key of the markers."""

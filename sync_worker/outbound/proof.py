@@ -21,6 +21,9 @@ from sync_worker.outbound.standing import Standing, held
 STALE_S = 2.0
 """Procore serves reads that are older than a write for about this long; look again then."""
 
+SHORTEST_WINDOW_S = 60.0
+"""Reads may lag a write by up to about a minute; nobody is asked to look before that."""
+
 NOT_THERE = Differs(("it is not shown there",))
 
 
@@ -29,7 +32,7 @@ class Prover:
 
     def __init__(self, procore: ProcoreReads, *, window_s: float, recheck_s: float) -> None:
         self._procore = procore
-        self._window = timedelta(seconds=window_s)
+        self._window = timedelta(seconds=max(window_s, SHORTEST_WINDOW_S))
         self._recheck_s = recheck_s
 
     async def prove(

@@ -432,6 +432,12 @@ class FakeMemory:
     async def record_words(self, answer: Return) -> str:
         return "RFI A-014"
 
+    async def app_missing(self, project_id: str, words: str) -> None:
+        assert self.connection is not None
+        self.connection = replace(
+            self.connection, attention_reason="app_not_installed", attention_message=words
+        )
+
     async def install_key(self) -> bytes:
         return b"k" * 32
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from schemas.records import Person
 from services.errors import OutcomeUnknown, TryLater
-from services.procore.errors import Refused
+from services.procore.errors import AppNotInstalled, Refused
 from services.procore.files import FileNotWhole
 from services.procore.models import ResponseOption, Rfi, Submittal
 from sync_worker.outbound.memory import Tie
@@ -540,5 +540,18 @@ async def test_an_upload_of_unknown_outcome_is_simply_brought_again() -> None:
     bench.procore.fault = raising_once("upload", OutcomeUnknown("cut"))
     await bench.attempt()
     assert bench.last_told.reason == "procore_down"
+    await bench.until_due()
+    assert bench.task.state == "delivered"
+
+
+async def test_a_company_without_the_app_is_asked_once_and_then_left_alone() -> None:
+    bench = rfi_bench()
+    bench.procore.fault = raising_once("read", AppNotInstalled())
+    await bench.attempt()
+    assert bench.last_told.reason == "app_not_installed"
+    calls = len(bench.procore.calls)
+    await bench.until_due()
+    assert len(bench.procore.calls) == calls
+    bench.memory.connection = Tie(state="active", place=PLACE, reader_user_id="u-owner")
     await bench.until_due()
     assert bench.task.state == "delivered"
