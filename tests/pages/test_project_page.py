@@ -227,6 +227,17 @@ async def test_the_stream_is_for_members_and_in_the_right_form(
     assert (await visit(None).open(f"{PAGE}/progress")).status == 401
 
 
+async def test_a_new_connection_is_not_shown_as_the_one_before(
+    gina: Visitor, world: World, mirror: Postgres
+) -> None:
+    await connect(world)
+    await all_over(mirror)
+    await mirror.execute("UPDATE mirror.projects SET state = 'disconnected'")
+    await gina.open(PAGE)
+    assert gina.main("data-state") == "backfilling"
+    assert "Waiting to start" in gina.text
+
+
 async def test_an_open_stream_does_not_hold_up_the_end_of_the_program(
     world: World, mirror: Postgres
 ) -> None:

@@ -133,13 +133,15 @@ async def read_standing(database: Queries, project_id: str) -> Standing:
     if project is None or returns is None:
         message = "a query without conditions on its rows always gives one"
         raise AssertionError(message)
-    by_kind = {row["kind"]: row for row in sweeps}
+    # until a worker has heard of a new connection, its tables still speak of the one before
+    heard = project["state"] not in (None, "disconnected")
+    by_kind = {row["kind"]: row for row in sweeps if heard}
     counts = {row["kind"]: row for row in records}
     return Standing(
         now=project["now"],
         sweeps={k: _sweep_of(k, by_kind.get(k)) for k in KINDS},
         records={k: _counts_of(counts.get(k)) for k in KINDS},
-        attention=_attention_of(project),
+        attention=_attention_of(project) if heard else None,
         paused=project["state"] == "paused",
         looks_due=project["looks_due"],
         looks_failing=project["looks_failing"],
