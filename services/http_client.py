@@ -19,6 +19,8 @@ CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 30.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
 POOL_FAULTS_BEFORE_RENEWAL = 3
+LONGEST_ANSWER_S = 120.0
+"""An answer that dribbles on beyond this is given up, as each byte begins the read timeout anew."""
 
 log = structlog.get_logger()
 
@@ -111,18 +113,26 @@ class HttpClient:
         Args:
             method: HTTP method.
             url: absolute URL.
-            deadline_s: how long the caller waits; the call itself may go on until its own limits.
+            deadline_s: how long the caller waits, for its turn and the answer; a call that was
+                sent goes on until its own limits, and keeps its turn until then.
             max_body_bytes: an answer beyond is no answer.
             request: as httpx2's `request`: headers, params, json, content, data, files.
 
         Raises:
             NotSent, NoAnswer: see the module.
         """
-        async with self._turns:
-            call = asyncio.create_task(self._call(method, url, max_body_bytes, request))
-            self._under_way.add(call)
-            call.add_done_callback(self._forget)
-            done, _ = await asyncio.wait({call}, timeout=deadline_s or self._read_timeout_s * 2)
+        until = asyncio.get_running_loop().time() + (deadline_s or self._read_timeout_s * 2)
+        try:
+            async with asyncio.timeout_at(until):
+                await self._turns.acquire()
+        except TimeoutError:
+            message = f"{self.name} is busy with {self._connections} other calls"
+            raise NotSent(message) from None
+        call = asyncio.create_task(self._call(method, url, max_body_bytes, request))
+        self._under_way.add(call)
+        call.add_done_callback(self._forget)
+        left_s = until - asyncio.get_running_loop().time()
+        done, _ = await asyncio.wait({call}, timeout=max(left_s, 0))
         if not done:
             message = f"{self.name} did not answer in time"
             raise NoAnswer(message)
@@ -130,6 +140,7 @@ class HttpClient:
 
     def _forget(self, call: asyncio.Task[Answer]) -> None:
         self._under_way.discard(call)
+        self._turns.release()
         if not call.cancelled():
             call.exception()  # seen here when the waiter has gone
 
@@ -138,10 +149,14 @@ class HttpClient:
     ) -> Answer:
         async with self.streaming(method, url, **request) as answer:
             body = bytearray()
+            until = asyncio.get_running_loop().time() + LONGEST_ANSWER_S
             async for chunk in answer.aiter_raw():
                 body += chunk
                 if len(body) > max_body_bytes:
                     message = f"{self.name} answered with more than {max_body_bytes} bytes"
+                    raise NoAnswer(message)
+                if asyncio.get_running_loop().time() > until:
+                    message = f"{self.name} did not end its answer in {LONGEST_ANSWER_S:.0f} s"
                     raise NoAnswer(message)
             return Answer(answer.status_code, answer.headers, bytes(body))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import quote
@@ -28,7 +28,8 @@ DEADLINE_S = 30.0
 FILE_DEADLINE_S = 600.0
 CHUNK_BYTES = 256 * 1024
 MOST_IN_A_BATCH = 100
-NOT_FOUND, PRECONDITION_FAILED, SUCCESS, SERVER_ERROR = 404, 412, range(200, 300), 500
+NOT_FOUND, CONFLICT, PRECONDITION_FAILED, SERVER_ERROR = 404, 409, 412, 500
+SUCCESS = range(200, 300)
 UNAUTHORIZED = (401, 403)
 
 
@@ -56,12 +57,12 @@ class Part3:
 
     async def project(self, project_id: str) -> Project | None:
         """Return a project with its team, or None when there is none of that id."""
-        answer = await self._ask("GET", _project(project_id))
+        answer = await self._ask("GET", _project(project_id), takes=(NOT_FOUND,))
         return None if answer.status == NOT_FOUND else _read(answer, Project)
 
     async def record(self, project_id: str, kind: Kind, procore_id: str) -> StoredRecord | None:
         """Return a record as Part3 holds it, or None."""
-        answer = await self._ask("GET", _record(project_id, kind, procore_id))
+        answer = await self._ask("GET", _record(project_id, kind, procore_id), takes=(NOT_FOUND,))
         return None if answer.status == NOT_FOUND else _read(answer, StoredRecord)
 
     async def put_record(
@@ -90,7 +91,7 @@ class Part3:
             f"{_project(project_id)}/records:batch",
             content=msgspec.json.encode({"records": records}),
         )
-        results = _read(answer, dict).get("results", [])
+        results = _convert(_read(answer, dict).get("results"), list[Any])
         if len(results) != len(records):
             message = f"Part3 answered {len(results)} results to {len(records)} records"
             raise TryLater(message, reason="part3_down")
@@ -103,12 +104,12 @@ class Part3:
         params = {"kind": kind, "cursor": cursor, "limit": "200"}
         answer = await self._ask("GET", f"{_project(project_id)}/records", params=_given(params))
         found = _read(answer, dict)
-        items = msgspec.convert(found.get("items", []), list[StoredRecord])
+        items = _convert(found.get("items", []), list[StoredRecord])
         return items, found.get("next_cursor")
 
     async def has_file(self, project_id: str, sha256: str) -> bool:
         """Tell whether Part3 has the bytes with this hash."""
-        answer = await self._ask("HEAD", _file(project_id, sha256))
+        answer = await self._ask("HEAD", _file(project_id, sha256), takes=(NOT_FOUND,))
         return answer.status in SUCCESS
 
     async def put_file(self, project_id: str, path: Path, file: File) -> None:
@@ -160,7 +161,7 @@ class Part3:
 
     async def fetch_return(self, project_id: str, return_id: str) -> Return | None:
         """Read one return; None when Part3 has none of that id."""
-        answer = await self._ask("GET", _return(project_id, return_id))
+        answer = await self._ask("GET", _return(project_id, return_id), takes=(NOT_FOUND,))
         return None if answer.status == NOT_FOUND else _read(answer, Return)
 
     async def pending_returns(self, project_id: str) -> tuple[Return, ...]:
@@ -169,21 +170,24 @@ class Part3:
         cursor: str | None = None
         while True:
             params = _given({"state": "pending", "cursor": cursor})
-            answer = await self._ask("GET", f"{_project(project_id)}/returns", params=params)
+            answer = await self._ask(
+                "GET", f"{_project(project_id)}/returns", params=params, takes=(NOT_FOUND,)
+            )
             if answer.status == NOT_FOUND:
                 return ()
             page = _read(answer, dict)
-            found += msgspec.convert(page.get("items", []), list[Return])
+            found += _convert(page.get("items", []), list[Return])
             cursor = page.get("next_cursor")
             if not cursor:
                 return tuple(found)
 
     async def report(self, project_id: str, return_id: str, delivery: Delivery) -> None:
-        """Tell where a return stands."""
+        """Tell where a return stands; when Part3 has its last word already, it keeps that."""
         await self._ask(
             "PUT",
             f"{_return(project_id, return_id)}/delivery",
             content=msgspec.json.encode(delivery),
+            takes=(CONFLICT,),
         )
 
     async def put_readiness(
@@ -204,9 +208,23 @@ class Part3:
         headers: dict[str, str] | None = None,
         deadline_s: float = DEADLINE_S,
         make_content: Any = None,
+        takes: Collection[int] = (),
         **request: Any,
     ) -> Answer:
-        """Call Part3, a few times when it is briefly down; every call here may be repeated."""
+        """Call Part3, a few times when it is briefly down; every call here may be repeated.
+
+        Args:
+            method: HTTP method.
+            path: below the base URL.
+            headers: beside those of every call.
+            deadline_s: of one attempt.
+            make_content: makes the body anew for each attempt.
+            takes: statuses that are an answer too, beside success.
+            request: as `HttpClient.send`.
+
+        Raises:
+            TryLater, Outdated, Part3Refused: for every other status.
+        """
         async for attempt in AsyncRetrying(
             stop=stop_after_attempt(ATTEMPTS),
             wait=wait_random_exponential(multiplier=0.2, max=2),
@@ -216,7 +234,8 @@ class Part3:
             with attempt:
                 if make_content is not None:
                     request["content"] = make_content()
-                return await self._once(method, path, headers or {}, deadline_s, request)
+                answer = await self._once(method, path, headers or {}, deadline_s, request)
+                return answer if answer.status in takes else _judged(method, path, answer)
         raise AssertionError  # tenacity returns or raises
 
     async def _once(
@@ -229,22 +248,11 @@ class Part3:
     ) -> Answer:
         url = self._base_url + path
         try:
-            answer = await self._http.send(
+            return await self._http.send(
                 method, url, headers=self._headers() | headers, deadline_s=deadline_s, **request
             )
         except (NotSent, NoAnswer) as error:
             raise _down(str(error)) from error
-        if answer.status in SUCCESS or answer.status == NOT_FOUND:
-            return answer
-        if answer.status == PRECONDITION_FAILED:
-            message = "Part3 holds a newer version of this record"
-            raise Outdated(message)
-        if answer.status in UNAUTHORIZED:
-            raise _down("it refuses our PART3_API_TOKEN")
-        if answer.status >= SERVER_ERROR or answer.status in (408, 429):
-            raise _down(f"status {answer.status}")
-        message = f"Part3 refused {method} {path}: {answer.status} {_detail(answer)}"
-        raise Part3Refused(message)
 
     def _headers(self) -> dict[str, str]:
         return {
@@ -252,6 +260,21 @@ class Part3:
             "content-type": "application/json",
             "accept": "application/json",
         }
+
+
+def _judged(method: str, path: str, answer: Answer) -> Answer:
+    """Return a good answer; raise what any other means."""
+    if answer.status in SUCCESS:
+        return answer
+    if answer.status == PRECONDITION_FAILED:
+        message = "Part3 holds a newer version of this record"
+        raise Outdated(message)
+    if answer.status in UNAUTHORIZED:
+        raise _down("it refuses our PART3_API_TOKEN")
+    if answer.status >= SERVER_ERROR or answer.status in (408, 429):
+        raise _down(f"status {answer.status}")
+    message = f"Part3 refused {method} {path}: {answer.status} {_detail(answer)}"
+    raise Part3Refused(message)
 
 
 def _down(why: str) -> TryLater:
@@ -265,9 +288,16 @@ def _read(answer: Answer, shape: type[T]) -> T:
         raise _down(f"its answer is not what the contract says ({error})") from error
 
 
+def _convert(value: Any, shape: type[T]) -> T:
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        raise _down(f"its answer is not what the contract says ({error})") from error
+
+
 def _result(value: Any) -> StoredRecord | str:
     if isinstance(value, dict) and "content_version" in value and "version" in value:
-        return msgspec.convert(value, StoredRecord)
+        return _convert(value, StoredRecord)
     problem = value if isinstance(value, dict) else {}
     return str(problem.get("detail") or problem.get("title") or "refused without words")
 

@@ -1,5 +1,6 @@
 """One call on Procore's API: whose grant, whose turn, and what the answer means."""
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -195,7 +196,16 @@ def json_of(answer: Answer) -> Any:
     """
     try:
         return msgspec.json.decode(answer.body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError):
+        return _json_of_tolerant(answer)
+
+
+def _json_of_tolerant(answer: Answer) -> Any:
+    """Half a surrogate pair, or a number out of range, in one record must not hide its list."""
+    try:
+        read = json.loads(answer.body.decode("utf-8", "replace"))
+        return json.loads(json.dumps(read, ensure_ascii=False).encode("utf-8", "replace"))
+    except (ValueError, RecursionError) as error:
         message = "Procore answered with something that is not JSON"
         raise TryLater(message, reason="procore_down") from error
 

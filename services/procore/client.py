@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from schemas.records import Kind
 from services.errors import OutcomeUnknown, TryLater
 from services.procore.call import BeforeSending, Caller, json_of
 from services.procore.errors import NotVisible
 from services.procore.files import FileBytes, Files
+from services.procore.json_values import id_of, read_many
 from services.procore.models import (
     Answer,
     Attachment,
@@ -24,9 +26,7 @@ from services.procore.models import (
 )
 from services.procore.pacer import Priority
 from services.procore.reading import (
-    id_of,
     read_answer,
-    read_many,
     read_response_option,
     read_rfi,
     read_submittal,
@@ -55,7 +55,7 @@ class Procore:
         self, place: Place, rfi_id: str, *, whose: str, priority: Priority = Priority.LOOK
     ) -> Rfi:
         """Read one RFI in full. Raises NotVisible, NotAllowed, TryLater, NeedsPerson."""
-        path = f"{_list_path(place, 'rfi')}/{rfi_id}"
+        path = f"{_list_path(place, 'rfi')}/{_segment(rfi_id)}"
         answer = await self._caller.read(place, path, whose=whose, priority=priority)
         return read_rfi(_object(json_of(answer)), full=True)
 
@@ -63,7 +63,7 @@ class Procore:
         self, place: Place, submittal_id: str, *, whose: str, priority: Priority = Priority.LOOK
     ) -> Submittal:
         """Read one submittal in full. Raises as `rfi`."""
-        path = f"{_list_path(place, 'submittal')}/{submittal_id}"
+        path = f"{_list_path(place, 'submittal')}/{_segment(submittal_id)}"
         answer = await self._caller.read(place, path, whose=whose, priority=priority)
         return read_submittal(_object(json_of(answer)))
 
@@ -80,12 +80,12 @@ class Procore:
         params += [("per_page", str(PER_PAGE)), ("page", "1")]
         path = _list_path(place, "submittal")
         answer = await self._caller.read(place, path, whose=whose, priority=priority, params=params)
-        found = (read_submittal(one) for one in _objects(json_of(answer)))
+        found = read_many(_objects(json_of(answer)), _submittal)
         return {one.id: one for one in found if one.id in ids}
 
     async def replies(self, place: Place, rfi_id: str, *, whose: str) -> tuple[Answer, ...]:
         """Read all replies of an RFI, every page of them."""
-        path = f"{_list_path(place, 'rfi')}/{rfi_id}/replies"
+        path = f"{_list_path(place, 'rfi')}/{_segment(rfi_id)}/replies"
         found: list[Answer] = []
         page: int | None = 1
         while page is not None:
@@ -192,7 +192,7 @@ class Procore:
         answer = await self._caller.write(
             "POST",
             place,
-            f"{_list_path(place, 'rfi')}/{rfi_id}/replies",
+            f"{_list_path(place, 'rfi')}/{_segment(rfi_id)}/replies",
             whose=whose,
             json={"reply": reply},
             before_sending=before_sending,
@@ -229,7 +229,7 @@ class Procore:
         await self._caller.write(
             "PATCH",
             place,
-            f"/rest/v1.0/submittal_approvers/{approver_id}",
+            f"/rest/v1.0/submittal_approvers/{_segment(approver_id)}",
             whose=whose,
             params={
                 "project_id": place.project_id,
@@ -241,8 +241,21 @@ class Procore:
         )
 
 
+def _submittal(value: Any) -> Submittal | None:
+    """None for what lacks an id or a time: it must not hide the others of its list."""
+    try:
+        return read_submittal(value)
+    except TryLater:
+        return None
+
+
 def _list_path(place: Place, kind: Kind) -> str:
-    return LISTS[kind].format(project=place.project_id)
+    return LISTS[kind].format(project=_segment(place.project_id))
+
+
+def _segment(one_id: str) -> str:
+    """An id of the other side's as one segment of a path, whatever is in it."""
+    return quote(one_id, safe="")
 
 
 def _number(text: str) -> int | str:

@@ -55,7 +55,7 @@ def words_of(body: bytes, content_type: str) -> str:
         return "an HTML error page"
     try:
         found = _words_in(msgspec.json.decode(body))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         found = body[:MOST_WORDS].decode("utf-8", "replace")
     return " ".join(found.split())[:MOST_WORDS] or "no words"
 

@@ -13,9 +13,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urljoin, urlsplit
 
-from services.errors import TryLater
+import httpx2
+
+from schemas.connections import AccessToken
+from services.errors import OutcomeUnknown, TryLater
 from services.http_client import HttpClient, NoAnswer, NotSent
 from services.procore.call import Caller, Tokens, json_of
 from services.procore.errors import Refused
@@ -27,8 +29,10 @@ CHUNK_BYTES = 256 * 1024
 STORAGE_DEADLINE_S = 600.0
 UNTYPED = "application/octet-stream"
 SUCCESS = range(200, 300)
+UNAUTHORIZED = 401
 REDIRECTS = (301, 302, 303, 307, 308)
 PROCORE_HOSTS = "https://*.procore.com"
+NO_ORIGIN = "an address that is no URL"
 
 
 class FileNotWhole(TryLater):
@@ -36,6 +40,10 @@ class FileNotWhole(TryLater):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="file_unavailable")
+
+
+class _TokenRefused(FileNotWhole):
+    """A 401 to a call that carried an access token."""
 
 
 class OriginRefused(TryLater):
@@ -83,7 +91,7 @@ class Origins:
             return
         if not any(_matches(origin, pattern) for pattern in self.allowed):
             raise OriginRefused(origin)
-        if await _leads_inside(urlsplit(url).hostname or ""):
+        if await _leads_inside(httpx2.URL(url).host):
             raise OriginRefused(origin)
 
 
@@ -110,12 +118,12 @@ class Files:
             message = f"Procore gives no address for {attachment.name}"
             raise FileNotWhole(message)
         async with self._turns:
-            url = urljoin(self.caller.base_url, attachment.url)
+            url = _joined(self.caller.base_url, attachment.url)
             for _ in range(MOST_REDIRECTS):
                 got = await self._fetch(place, attachment, url, into, whose)
                 if isinstance(got, FileBytes):
                     return got
-                url = urljoin(url, got)
+                url = _joined(url, got)
         message = f"the address of {attachment.name} redirects in circles"
         raise FileNotWhole(message)
 
@@ -124,15 +132,25 @@ class Files:
     ) -> FileBytes | str:
         """Follow one address; return the bytes, or where it sends us."""
         await self.origins.check(url)
-        headers = {}
-        if self.origins.takes_bearer(url):
-            token = await self.tokens.access_token(whose)
-            headers["authorization"] = f"Bearer {token.access_token}"
-            headers["procore-company-id"] = place.company_id
+        if not self.origins.takes_bearer(url):
+            return await self._get(attachment, url, into, {})
+        token = await self.tokens.access_token(whose)
+        try:
+            return await self._get(attachment, url, into, _signed(place, token))
+        except _TokenRefused:
+            token = await self.tokens.replacement_for(whose, token)
+            return await self._get(attachment, url, into, _signed(place, token))
+
+    async def _get(
+        self, attachment: Attachment, url: str, into: Path, headers: dict[str, str]
+    ) -> FileBytes | str:
         try:
             async with self.storage.streaming("GET", url, headers=headers) as answer:
                 if answer.status_code in REDIRECTS and "location" in answer.headers:
                     return str(answer.headers["location"])
+                if answer.status_code == UNAUTHORIZED and headers:
+                    message = f"{attachment.name}: Procore refused the access token"
+                    raise _TokenRefused(message)
                 if answer.status_code not in SUCCESS:
                     message = f"{attachment.name}: the storage answered {answer.status_code}"
                     raise FileNotWhole(message)
@@ -161,13 +179,17 @@ class Files:
             "attachment_content_disposition": True,
             "size": size,
         }
-        answer = await self.caller.write(
-            "POST",
-            place,
-            f"/rest/v1.1/projects/{place.project_id}/uploads",
-            whose=whose,
-            json=announced,
-        )
+        try:
+            answer = await self.caller.write(
+                "POST",
+                place,
+                f"/rest/v1.1/projects/{place.project_id}/uploads",
+                whose=whose,
+                json=announced,
+            )
+        except OutcomeUnknown as error:
+            # nothing to look up: another announcement does no harm
+            raise TryLater(str(error), reason="procore_down") from error
         told = json_of(answer)
         uuid, url, fields = _instructions(told)
         await self.origins.check(url)
@@ -200,12 +222,31 @@ class Files:
 
 
 def origin_of(url: str) -> str:
-    """Return a URL's origin in lower case, without a default port."""
-    parts = urlsplit(url)
-    port = {"http": 80, "https": 443}.get(parts.scheme)
-    given = f":{parts.port}" if parts.port not in (None, port) else ""
-    host = parts.hostname or ""
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{given}".lower()
+    """Return a URL's origin in lower case, without a default port; no origin for what is no URL.
+
+    Read by the client that will call it, so that both mean the same host.
+    """
+    try:
+        parts = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        return NO_ORIGIN
+    given = f":{parts.port}" if parts.port is not None else ""
+    host = f"[{parts.host}]" if ":" in parts.host else parts.host
+    return f"{parts.scheme}://{host}{given}".lower()
+
+
+def _joined(base: str, address: str) -> str:
+    try:
+        return str(httpx2.URL(base).join(address))
+    except httpx2.InvalidURL as error:
+        raise OriginRefused(NO_ORIGIN) from error
+
+
+def _signed(place: Place, token: AccessToken) -> dict[str, str]:
+    return {
+        "authorization": f"Bearer {token.access_token}",
+        "procore-company-id": place.company_id,
+    }
 
 
 def origins_of(urls: Sequence[str]) -> tuple[str, ...]:
@@ -248,12 +289,16 @@ def _refuse_error_page(attachment: Attachment, kind: str) -> None:
 
 async def _written(into: Path, chunks: AsyncIterator[bytes]) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
+    until = asyncio.get_running_loop().time() + STORAGE_DEADLINE_S
     file = await asyncio.to_thread(into.open, "wb")
     try:
         async for chunk in chunks:
             digest.update(chunk)
             size += len(chunk)
             await asyncio.to_thread(file.write, chunk)
+            if asyncio.get_running_loop().time() > until:
+                message = f"a file did not come whole in {STORAGE_DEADLINE_S:.0f} s"
+                raise FileNotWhole(message)
     finally:
         await asyncio.to_thread(file.close)
     return digest.hexdigest(), size

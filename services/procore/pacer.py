@@ -9,6 +9,7 @@ import asyncio
 import heapq
 import itertools
 import math
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -27,6 +28,7 @@ LONGEST_PATIENCE_S = 5.0
 """A wait beyond this is not sat out: the work goes back with a due time."""
 
 TIMER_SLACK_S = 0.01
+LONGEST_BACK_OFF_S = 120.0
 
 RESERVE_SHARE = 0.2
 """Below this share of the window, sweeps and backfills leave the rest to people's work."""
@@ -59,6 +61,7 @@ class Pacer:
         self._returns_under_way = 0
         self._closed_until = 0.0  # Unix seconds: nobody goes before
         self._reserved_until = 0.0  # Unix seconds: only returns and looks go before
+        self._refusals = 0  # 429s in a row
         self._timer: asyncio.TimerHandle | None = None
         self.budget_left = math.inf
 
@@ -83,14 +86,22 @@ class Pacer:
         if remaining is not None:
             self.budget_left = remaining
         if status == TOO_MANY_REQUESTS:
-            wait_s = seconds_to_wait(headers, now=self._now) or SHORTEST_S
+            wait_s = seconds_to_wait(headers, now=self._now) or self._back_off_s()
+            self._refusals += 1
             self._closed_until = max(self._closed_until, self._now() + wait_s)
-        elif remaining is not None and reset is not None and reset > self._now():
+            return
+        self._refusals = 0
+        if remaining is not None and reset is not None and reset > self._now():
             until = min(reset, self._now() + 3_600)
             if remaining < 1:
                 self._closed_until = max(self._closed_until, until)
             elif limit and remaining <= limit * RESERVE_SHARE:
                 self._reserved_until = max(self._reserved_until, until)
+
+    def _back_off_s(self) -> float:
+        """Seconds to wait after a 429 that names no time: twice as long each time in a row."""
+        chance = random.random()  # noqa: S311 - spreads the replicas, guards nothing
+        return min(SHORTEST_S * 2.0**self._refusals, LONGEST_BACK_OFF_S) * (1 + chance / 4)
 
     def opens_at(self, priority: Priority) -> float:
         """Return the Unix time from which a call of this priority may go."""
