@@ -245,7 +245,8 @@ class Story:
         await person.open_part3(f"/projects/{PROJECT_ID}/{register}")
         for row in person.browser.page.select("tbody tr"):
             link = row.select_one("td.title a")
-            if link is not None and "Your turn" in row.get_text(" "):
+            words = row.get_text(" ")
+            if link is not None and person.name in words and "Open" in words:
                 return str(link["href"]), " ".join(link.get_text(" ").split())
         message = f"nothing among the {register} waits for {person.name}"
         raise NotOnPage(message)

@@ -24,7 +24,7 @@ WITH first AS (
   WHERE l.due_at <= now() AND p.state = 'active' AND p.attention_reason IS NULL
     AND NOT l.project_id = ANY($2)
   ORDER BY l.priority, l.due_at LIMIT 1
-), some AS (
+), batch AS (
   SELECT l.project_id, l.kind, l.procore_id
   FROM mirror.looks l JOIN first USING (project_id, kind)
   WHERE l.due_at <= now()
@@ -33,8 +33,8 @@ WITH first AS (
   FOR UPDATE OF l SKIP LOCKED
 )
 UPDATE mirror.looks l SET claimed_by = $1, due_at = now() + make_interval(secs => $3)
-FROM some WHERE (l.project_id, l.kind, l.procore_id)
-  = (some.project_id, some.kind, some.procore_id)
+FROM batch WHERE (l.project_id, l.kind, l.procore_id)
+  = (batch.project_id, batch.kind, batch.procore_id)
 RETURNING l.project_id, l.kind, l.procore_id, l.asked, l.attempts, l.priority, l.notice_id,
   l.first_asked_at, l.traceparent
 """

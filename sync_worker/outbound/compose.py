@@ -10,7 +10,7 @@ import msgspec
 
 from schemas.returns import Return
 from sync_worker.outbound.marker import LINE
-from sync_worker.outbound.plain_text import paragraphs
+from sync_worker.outbound.plain_text import paragraphs, printable
 
 
 class OutgoingFile(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class Outgoing(msgspec.Struct, frozen=True):
 def compose(answer: Return, marker: str) -> Outgoing:
     """Write a return as Procore takes it: a reply in HTML, a submittal's comment in plain text."""
     line = LINE.format(marker=marker)
-    text = answer.text or ""
+    text = printable(answer.text or "")
     if answer.kind == "rfi":
         body = f"{paragraphs(text)}<p>{line}</p>"
     else:

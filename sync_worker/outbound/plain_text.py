@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 BLOCKS = frozenset(
     {"p", "div", "br", "li", "ul", "ol", "tr", "table", "h1", "h2", "h3", "h4", "h5", "h6"}
 )
+UNPRINTABLE = frozenset({"Cc", "Cs"})  # control characters, and halves of surrogate pairs
 SILENT = frozenset({"script", "style"})
 
 
@@ -51,13 +52,18 @@ def words_unescaped(text: str) -> str:
     return words(html.unescape(text))
 
 
+def printable(text: str) -> str:
+    """Return `text` with plain line ends and without what no side can store or show."""
+    unified = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(c for c in unified if c in "\n\t" or unicodedata.category(c) not in UNPRINTABLE)
+
+
 def paragraphs(text: str) -> str:
     """Return an author's plain text as HTML: escaped, blank lines between paragraphs.
 
     The author's words must look the same in Procore, so nothing in them is read as markup.
     """
-    unified = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
-    blocks = [block.strip("\n") for block in unified.split("\n\n")]
+    blocks = [block.strip("\n") for block in text.strip("\n").split("\n\n")]
     return "".join(
         f"<p>{html.escape(block, quote=False).replace(chr(10), '<br>')}</p>"
         for block in blocks
