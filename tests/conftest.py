@@ -1,10 +1,7 @@
 """The real Kafka and PostgreSQL that tests share: started by the first test that wants them."""
 
-import secrets
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -12,6 +9,7 @@ from deploy.local.kafka import LocalKafka, start_kafka
 from deploy.local.postgres import LocalPostgres, start_postgres
 from deploy.local.runs import DATA_FOLDER, Run, open_run
 from deploy.local.servers import named_database, named_kafka
+from tests.databases import fresh_database
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -46,20 +44,8 @@ def database_url(shared_postgres: LocalPostgres | None) -> str:
 @pytest_asyncio.fixture
 async def database(database_url: str) -> AsyncIterator[str]:
     """URL of an empty database of the test's own."""
-    name = f"test_{secrets.token_hex(6)}"
-    await _at_server(database_url, f"CREATE DATABASE {name}")
-    try:
-        yield urlsplit(database_url)._replace(path=f"/{name}").geturl()
-    finally:
-        await _at_server(database_url, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-async def _at_server(database_url: str, command: str) -> None:
-    server = await asyncpg.connect(database_url)  # its own, as a test may restart the server
-    try:
-        await server.execute(command)
-    finally:
-        await server.close()
+    async with fresh_database(database_url) as url:
+        yield url
 
 
 @pytest_asyncio.fixture
