@@ -42,12 +42,13 @@ async def _work(worker: Worker, stop: asyncio.Event) -> None:
         asyncio.create_task(worker.looking.run(), name="looking"),
         asyncio.create_task(worker.sweeping.run(), name="sweeping"),
         asyncio.create_task(worker.deliveries.run(), name="deliveries"),
+        asyncio.create_task(worker.readiness.run(), name="readiness"),
     ]
     stopped = asyncio.create_task(stop.wait())
     try:
         done, _ = await asyncio.wait([*loops, stopped], return_when=asyncio.FIRST_COMPLETED)
         stop.set()
-        for part in (worker.looking, worker.sweeping, worker.deliveries):
+        for part in (worker.looking, worker.sweeping, worker.deliveries, worker.readiness):
             part.stop()
         _, late = await asyncio.wait(loops, timeout=FINISH_S)
         for task in late:

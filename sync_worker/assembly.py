@@ -24,6 +24,7 @@ from sync_worker.inbound.stored import Records
 from sync_worker.leases import Leases
 from sync_worker.outbound.assembly import deliveries_of
 from sync_worker.outbound.deliveries import Deliveries
+from sync_worker.outbound.readiness_loop import ReadinessLoop
 from sync_worker.projects import Projects
 from sync_worker.settings import WorkerSettings
 from sync_worker.sweep_store import Sweeps
@@ -44,6 +45,7 @@ class Worker:
     looking: Looking
     sweeping: Sweeping
     deliveries: Deliveries
+    readiness: ReadinessLoop
     duties: Duties
 
 
@@ -146,7 +148,18 @@ def _worker(
         recheck_s=timing.recheck_s,
         hook_audit_s=timing.hook_audit_s,
     )
-    return Worker(postgres, publisher, consumer, projects, looking, sweeping, deliveries, duties)
+    readiness = ReadinessLoop(postgres, part3, tokens, recheck_s=timing.recheck_s)
+    return Worker(
+        postgres=postgres,
+        publisher=publisher,
+        consumer=consumer,
+        projects=projects,
+        looking=looking,
+        sweeping=sweeping,
+        deliveries=deliveries,
+        readiness=readiness,
+        duties=duties,
+    )
 
 
 def _origins(settings: WorkerSettings) -> Origins:

@@ -13,7 +13,7 @@ from services.procore.models import Rfi, Submittal
 from sync_worker.activity import note, words_for
 from sync_worker.leases import Key
 from sync_worker.outbound.delivery_store import ask_record_deliveries
-from sync_worker.outbound.versions import note_version
+from sync_worker.outbound.put_notes import note_put
 
 READ = """
 SELECT record, content_version, part3_version, procore_updated_at, files_pending
@@ -117,7 +117,7 @@ class Records:
             if kept is None:
                 raise FenceLost(key)
             if source is not None:
-                await note_version(transaction, key.project_id, record.content_version, source)
+                await note_put(transaction, key.project_id, record.content_version, source)
             if _worth_telling(before, record):
                 event = "record.removed" if record.status == "removed" else "record.mirrored"
                 words = words_for(before.record, record)

@@ -21,6 +21,8 @@ CREATE TABLE mirror.projects (
     probe_after timestamptz,               -- while attention stands: no call before this
     hook_due_at timestamptz NOT NULL DEFAULT now(),
     returns_due_at timestamptz NOT NULL DEFAULT now(),  -- when Part3 is next asked for missed returns
+    readiness_due_at timestamptz NOT NULL DEFAULT now(), -- when team and authorizations are next seen
+    team_known text,                       -- as they were then: who returns, and as whom
     connected_at timestamptz NOT NULL DEFAULT now()
 );
 
@@ -183,6 +185,20 @@ CREATE TABLE mirror.seen_versions (
     noted_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (project_id, kind, procore_id, content_version)
 );
+
+-- Who could return a record now, as Part3 was told. From what is known already, so that it costs
+-- Procore no call.
+CREATE TABLE mirror.readiness (
+    project_id text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('rfi', 'submittal')),
+    procore_id text NOT NULL,
+    turns jsonb,                           -- whose turn it is, of the last state that was put
+    pushed jsonb,                          -- what Part3 acknowledged last
+    asked bigint NOT NULL DEFAULT 1,
+    due_at timestamptz DEFAULT now(),      -- null: nothing to tell
+    PRIMARY KEY (project_id, kind, procore_id)
+);
+CREATE INDEX readiness_due ON mirror.readiness (due_at) WHERE due_at IS NOT NULL;
 
 -- Files uploaded under the author's own grant. An orphan is harmless: Procore purges it in a week.
 CREATE TABLE mirror.uploads (

@@ -33,6 +33,10 @@ UPDATE mirror.deliveries SET due_at = now()
 WHERE (project_id, kind, procore_id) = ($1, $2, $3) AND due_at > now()
   AND (state = 'held' OR reason = 'outcome_unknown')
 """
+ASK_READINESS = """
+UPDATE mirror.readiness SET due_at = now(), asked = asked + 1
+WHERE (project_id, kind, procore_id) = ($1, $2, $3)
+"""
 FREE_OWN = """
 UPDATE mirror.deliveries SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $1
 """
@@ -181,8 +185,12 @@ async def ask_author_deliveries(queries: Queries, author_user_id: str) -> None:
 async def ask_record_deliveries(
     queries: Queries, project_id: str, kind: str, procore_id: str
 ) -> None:
-    """Look again at what is held on a record that has changed, or whose write is in doubt."""
+    """Look again at what is held on a record that was put, or whose write is in doubt.
+
+    Part3 is told again, too, who could return it.
+    """
     await queries.execute(ASK_RECORD, project_id, kind, procore_id)
+    await queries.execute(ASK_READINESS, project_id, kind, procore_id)
 
 
 class PostgresDeliveries:

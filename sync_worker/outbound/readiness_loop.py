@@ -1,0 +1,220 @@
+"""Tells Part3 who could return which record, as records and authorizations change."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+import msgspec
+import structlog
+from msgspec.structs import replace
+
+from schemas.records import Kind
+from schemas.returns import Member, Project, Readiness
+from services.errors import ConnectorError, NeedsPerson, TryLater
+from services.postgres import Postgres
+from sync_worker.outbound.outside import Grants, Part3Readiness
+from sync_worker.outbound.readiness import RETURNS_BY, Teammate, readiness_of
+from sync_worker.outbound.turns import Turns
+
+log = structlog.get_logger()
+
+POLL_S = 1.0
+BATCH = 200
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# Taken for half a minute: a worker that dies in between has told nothing twice, and it comes again.
+TAKE_RECORDS = """
+UPDATE mirror.readiness SET due_at = now() + interval '30 seconds'
+WHERE (project_id, kind, procore_id) IN (
+    SELECT q.project_id, q.kind, q.procore_id FROM mirror.readiness q
+    JOIN mirror.projects p USING (project_id)
+    WHERE q.due_at <= now() AND p.state = 'active'
+    ORDER BY q.due_at LIMIT $1 FOR UPDATE OF q SKIP LOCKED)
+RETURNING project_id, kind, procore_id, turns, pushed, asked
+"""
+STATUS = """
+SELECT kind, procore_id, status FROM mirror.records
+WHERE project_id = $1 AND procore_id = ANY($2)
+"""
+TOLD = """
+UPDATE mirror.readiness
+SET pushed = $4, due_at = CASE WHEN asked > $5 THEN due_at END
+WHERE (project_id, kind, procore_id) = ($1, $2, $3)
+"""
+LATER = """
+UPDATE mirror.readiness SET due_at = now() + make_interval(secs => $4)
+WHERE (project_id, kind, procore_id) = ($1, $2, $3)
+"""
+TAKE_PROJECT = """
+UPDATE mirror.projects SET readiness_due_at = now() + make_interval(secs => $1)
+WHERE project_id = (
+    SELECT project_id FROM mirror.projects
+    WHERE state = 'active' AND readiness_due_at <= now()
+    ORDER BY readiness_due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING project_id, team_known
+"""
+TEAM_CHANGED = "UPDATE mirror.projects SET team_known = $2 WHERE project_id = $1"
+TELL_ALL_AGAIN = """
+UPDATE mirror.readiness SET due_at = now(), asked = asked + 1 WHERE project_id = $1
+"""
+
+
+class Teams(Part3Readiness, Protocol):
+    """Part3's teams, and where readiness is told."""
+
+    async def project(self, project_id: str) -> Project | None:
+        """Return a project with its team, or None when there is none of that id."""
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A record whose readiness is due."""
+
+    project_id: str
+    kind: Kind
+    procore_id: str
+    turns: Turns | None
+    pushed: Readiness | None
+    asked: int
+
+
+class ReadinessLoop:
+    """Runs beside the worker's other loops.
+
+    Args:
+        recheck_s: how often teams and authorizations are looked at without an event.
+    """
+
+    def __init__(
+        self,
+        postgres: Postgres,
+        part3: Teams,
+        grants: Grants,
+        *,
+        recheck_s: float,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._postgres = postgres
+        self._part3 = part3
+        self._grants = grants
+        self._recheck_s = recheck_s
+        self._clock = clock
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Take nothing more."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until stopped."""
+        while not self._stopping.is_set():
+            try:
+                await self.once()
+            except TryLater as error:
+                log.info("readiness.later", why=str(error))
+            except Exception:
+                # a fault of ours must not stop the worker's other loops; it is tried again
+                log.exception("readiness.fault")
+            try:
+                async with asyncio.timeout(POLL_S):
+                    await self._stopping.wait()
+            except TimeoutError:
+                continue
+
+    async def once(self) -> None:
+        """See whose team or authorizations changed, then tell all that is due."""
+        taken = await self._postgres.fetchrow(TAKE_PROJECT, self._recheck_s)
+        while taken is not None:
+            await self._see_team(taken["project_id"], taken["team_known"])
+            taken = await self._postgres.fetchrow(TAKE_PROJECT, self._recheck_s)
+        rows = await self._take()
+        while rows:
+            by_project: defaultdict[str, list[Row]] = defaultdict(list)
+            for row in rows:
+                by_project[row.project_id].append(row)
+            for project_id, due in by_project.items():
+                await self._tell_project(project_id, due)
+            rows = await self._take()
+
+    async def _take(self) -> list[Row]:
+        if self._stopping.is_set():
+            return []
+        rows = await self._postgres.fetch(TAKE_RECORDS, BATCH)
+        return [msgspec.convert(dict(row), Row) for row in rows]
+
+    async def _see_team(self, project_id: str, known: str | None) -> None:
+        try:
+            team = await self._team(project_id)
+        except ConnectorError as error:
+            log.info("readiness.team_unknown", project_id=project_id, why=str(error))
+            return
+        now_known = msgspec.json.encode(team).decode()
+        if now_known == known:
+            return
+        async with self._postgres.transaction() as queries:
+            await queries.execute(TEAM_CHANGED, project_id, now_known)
+            await queries.execute(TELL_ALL_AGAIN, project_id)
+
+    async def _team(self, project_id: str) -> list[Teammate]:
+        project = await self._part3.project(project_id)
+        if project is None:
+            return []
+        returning = [member for member in project.team if member.role in RETURNS_BY]
+        return [await self._teammate(member) for member in returning]
+
+    async def _teammate(self, member: Member) -> Teammate:
+        try:
+            procore_id = await self._grants.procore_user_id(member.user_id)
+        except NeedsPerson as error:
+            lapsed = error.reason == "needs_reauthorization"
+            return Teammate(member=member, procore_id=None, lapsed=lapsed)
+        return Teammate(member=member, procore_id=procore_id)
+
+    async def _tell_project(self, project_id: str, due: list[Row]) -> None:
+        try:
+            team = await self._team(project_id)
+        except ConnectorError as error:
+            log.info("readiness.team_unknown", project_id=project_id, why=str(error))
+            for row in due:
+                await self._later(row)
+            return
+        statuses = await self._statuses(project_id, due)
+        for row in due:
+            await self._tell(row, team, statuses.get((row.kind, row.procore_id)))
+
+    async def _statuses(self, project_id: str, due: list[Row]) -> dict[tuple[str, str], str]:
+        ids = [row.procore_id for row in due]
+        rows = await self._postgres.fetch(STATUS, project_id, ids)
+        return {(row["kind"], row["procore_id"]): row["status"] or "" for row in rows}
+
+    async def _tell(self, row: Row, team: list[Teammate], status: str | None) -> None:
+        """Tell what is new; of what was never open nobody needs to hear that it cannot go."""
+        told = row.pushed
+        if row.turns is not None:
+            readiness = readiness_of(
+                row.turns, team, removed=status == "removed", as_of=self._clock()
+            )
+            closed = status != "open"
+            if _differs(told, readiness) and not (told is None and closed):
+                try:
+                    await self._part3.put_readiness(
+                        row.project_id, row.kind, row.procore_id, readiness
+                    )
+                except ConnectorError as error:
+                    log.info("readiness.not_told", procore_id=row.procore_id, why=str(error))
+                    await self._later(row)
+                    return
+                told = readiness
+        await self._postgres.execute(
+            TOLD, row.project_id, row.kind, row.procore_id, msgspec.to_builtins(told), row.asked
+        )
+
+    async def _later(self, row: Row) -> None:
+        await self._postgres.execute(
+            LATER, row.project_id, row.kind, row.procore_id, self._recheck_s
+        )
+
+
+def _differs(told: Readiness | None, readiness: Readiness) -> bool:
+    return told is None or replace(told, as_of=EPOCH) != replace(readiness, as_of=EPOCH)
