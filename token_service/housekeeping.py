@@ -46,10 +46,11 @@ class Housekeeping:
     ) -> None:
         self._store = store
         self._tokens = tokens
+        self._grants = grants
         self._monotonic = monotonic
         self._duties = (
             Duty("connections", 15.0, connections.clean_up),
-            Duty("unchosen_grants", 60.0, grants.end_unchosen),
+            Duty("unchosen_grants", 60.0, self.tidy_grants),
             Duty("ended_visits", 300.0, sessions.forget_ended),
             Duty("seals", 300.0, self.seal_again),
             Duty("warm_grants", 900.0, self.keep_warm),
@@ -71,6 +72,10 @@ class Housekeeping:
             log.warning("housekeeping.waits", duty=duty.name, reason=error.reason)
         except Exception as error:  # noqa: BLE001 - one broken duty must not end the others
             log.error("housekeeping.broke", duty=duty.name, error=type(error).__name__)  # noqa: TRY400 - as said
+
+    async def tidy_grants(self) -> None:
+        """Revoke the accounts that nobody chose in time."""
+        await self._grants.end_unchosen()
 
     async def seal_again(self) -> None:
         """Bring every seal to the present key."""

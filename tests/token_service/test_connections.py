@@ -1,0 +1,367 @@
+import asyncio
+from dataclasses import replace
+from datetime import datetime
+
+import httpx2
+import pytest
+
+from services.errors import NeedsPerson, TryLater
+from services.hook_secrets import hook_secret
+from tests.token_service.conftest import ANNA, BEN, Part3Host, Running, replica, ring
+from tests.token_service.login_host import LoginHost
+from tests.token_service.procore_api_host import PROJECT_ID, RESOURCES, ProcoreHost
+from token_service.connections.hooks import WANTED, action_of
+from token_service.connections.store import ConnectionStore
+from token_service.public.ports import Order
+
+pytestmark = pytest.mark.postgres
+
+
+def order(project_id: str = "p-1", **changed: str) -> Order:
+    made = Order(
+        project_id=project_id,
+        project_name=f"Project {project_id}",
+        procore_company_id="11",
+        procore_company_name="Builders & Sons",
+        procore_project_id=PROJECT_ID,
+        procore_project_name="Tower",
+        owner_user_id="anna",
+        owner_name="Anna",
+        once=f"once-{project_id}-0123456789",
+    )
+    return replace(made, **changed)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def connections(running: Running, login: LoginHost) -> ConnectionStore:
+    await running.grant("anna", ANNA, login)
+    return running.services.connections
+
+
+def posts(procore: ProcoreHost) -> int:
+    return sum(call[0] == "POST" and call[1].endswith("/hooks") for call in procore.calls)
+
+
+async def test_a_connection_comes_with_its_hook(
+    connections: ConnectionStore, procore: ProcoreHost, running: Running
+) -> None:
+    await connections.create(order())
+    view = await connections.view("p-1")
+    assert view is not None
+    assert (view.state, view.procore_project_name, view.owner_name) == ("active", "Tower", "Anna")
+    ((hook_id, hook),) = procore.hooks.items()
+    assert hook["destination_url"] == "https://hooks.connector.example/procore/p-1/1"
+    assert (hook["payload_version"], hook["namespace"]) == ("v4.0", "part3-connector")
+    key = running.settings.webhook_keys.first.secret
+    assert procore.secrets[hook_id] == hook_secret(key, "p-1", 1)
+    triggers = {
+        (one["resource_name"], action_of(one["event_type"])) for one in procore.triggers[hook_id]
+    }
+    assert triggers == WANTED
+    assert all(
+        "procore-company-id" in headers or path in ("/rest/v1.0/me", "/rest/v1.0/companies")
+        for headers, (_, path) in zip(procore.headers, procore.calls, strict=True)
+    )
+
+
+async def test_pressing_twice_or_in_two_tabs_is_once(
+    connections: ConnectionStore, procore: ProcoreHost
+) -> None:
+    await asyncio.gather(*(connections.create(order()) for _ in range(4)))
+    await connections.create(order(once="another-form-0123456789"))
+    assert posts(procore) == 1
+    assert len(procore.hooks) == 1
+
+
+async def test_a_project_goes_with_one_procore_project(
+    connections: ConnectionStore, procore: ProcoreHost
+) -> None:
+    await connections.create(order())
+    for other in (order("p-2"), order(procore_project_id="77", once="x" * 30)):
+        with pytest.raises(NeedsPerson) as caught:
+            await connections.create(other)
+        assert caught.value.reason == "already_connected"
+        assert "p-1" not in str(caught.value)
+        assert "Tower" not in str(caught.value)
+    assert len(procore.hooks) == 1
+    assert await connections.view("p-2") is None
+
+
+@pytest.mark.parametrize("what", ["down", "not_installed", "refused", "not_offered"])
+async def test_without_its_hook_there_is_no_connection(
+    connections: ConnectionStore, procore: ProcoreHost, what: str
+) -> None:
+    if what == "down":
+        procore.down = True
+    elif what == "not_installed":
+        procore.installed = False
+    elif what == "refused":
+        procore.next_answers = [httpx2.Response(403, json={"errors": "no"})]
+    else:
+        procore.resources = RESOURCES[:1]
+    with pytest.raises((NeedsPerson, TryLater)) as caught:
+        await connections.create(order())
+    assert (
+        caught.value.reason
+        == {
+            "down": "procore_down",
+            "not_installed": "app_not_installed",
+            "refused": "not_permitted",
+            "not_offered": "hook_refused",
+        }[what]
+    )
+    assert await connections.view("p-1") is None
+    assert await connections.get("p-1") is None
+    assert (await connections.changed(None, None)).items == ()
+    procore.down, procore.installed, procore.resources = False, True, RESOURCES
+    await connections.create(order())  # the same form may be sent again
+    view = await connections.view("p-1")
+    assert view is not None
+    assert view.state == "active"
+
+
+async def test_a_half_made_hook_does_not_stay(
+    connections: ConnectionStore, procore: ProcoreHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(procore, "add_triggers", lambda *_: None)
+        with pytest.raises(TryLater):
+            await connections.create(order())
+    assert procore.hooks == {}
+
+
+async def test_what_a_bulk_call_left_out_is_made_one_by_one(
+    connections: ConnectionStore, procore: ProcoreHost
+) -> None:
+    procore.partial_bulk = True
+    await connections.create(order())
+    assert len(next(iter(procore.triggers.values()))) == len(WANTED)
+
+
+async def test_a_creator_that_died_is_taken_over(
+    connections: ConnectionStore, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+
+        async def die(*_args: object) -> None:
+            raise asyncio.CancelledError
+
+        patch.setattr(ConnectionStore, "_activate", die)
+        with pytest.raises(asyncio.CancelledError):
+            await connections.create(order())
+    assert await connections.view("p-1") is None
+    await running.database.execute(
+        "UPDATE authority.connections SET created_at = now() - interval '5 minutes'"
+    )
+    await connections.create(order(once="later-0123456789012345"))
+    view = await connections.view("p-1")
+    assert view is not None
+    assert view.state == "active"
+
+
+async def test_a_claim_of_the_dead_is_cleaned_up(
+    connections: ConnectionStore, running: Running, procore: ProcoreHost,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    with monkeypatch.context() as patch:
+
+        async def die(*_args: object) -> None:
+            raise asyncio.CancelledError
+
+        patch.setattr(ConnectionStore, "_activate", die)
+        with pytest.raises(asyncio.CancelledError):
+            await connections.create(order())
+    await running.database.execute(
+        "UPDATE authority.connections SET created_at = now() - interval '5 minutes'"
+    )
+    await connections.clean_up()
+    assert procore.hooks == {}
+    await connections.create(order("p-2"))  # the Procore project is free again
+
+
+async def test_disconnecting_stops_both_directions_and_removes_the_hook(
+    connections: ConnectionStore, procore: ProcoreHost
+) -> None:
+    await connections.create(order())
+    await connections.disconnect("p-1", "anna")
+    await connections.disconnect("p-1", "anna")
+    connection = await connections.get("p-1")
+    assert connection is not None
+    assert connection.state == "disconnected"
+    assert procore.hooks == {}
+    with pytest.raises(NeedsPerson) as caught:
+        await connections.create(order())  # the back button, and the old form
+    assert caught.value.reason == "form_used"
+
+
+async def test_connecting_again_begins_a_new_generation(
+    connections: ConnectionStore, procore: ProcoreHost
+) -> None:
+    await connections.create(order())
+    await connections.disconnect("p-1", "anna")
+    await connections.create(order(once="second-form-0123456789"))
+    (hook,) = procore.hooks.values()
+    assert hook["destination_url"].endswith("/procore/p-1/2")
+
+
+async def test_while_procore_is_away_the_hook_goes_later(
+    connections: ConnectionStore, procore: ProcoreHost, running: Running
+) -> None:
+    await connections.create(order())
+    procore.down = True
+    await connections.disconnect("p-1", "anna")
+    view = await connections.view("p-1")
+    assert view is not None
+    assert view.state == "disconnected"
+    procore.down = False
+    assert len(procore.hooks) == 1
+    await running.database.execute("UPDATE authority.hook_removals SET due_at = now()")
+    await connections.clean_up()
+    assert procore.hooks == {}
+    assert await running.database.fetchval("SELECT count(*) FROM authority.hook_removals") == 0
+
+
+async def test_a_late_removal_spares_the_next_generations_hook(
+    connections: ConnectionStore, procore: ProcoreHost, running: Running
+) -> None:
+    await connections.create(order())
+    procore.down = True
+    await connections.disconnect("p-1", "anna")
+    procore.down = False
+    await connections.create(order(once="second-form-0123456789"))
+    await running.database.execute("UPDATE authority.hook_removals SET due_at = now()")
+    await connections.clean_up()
+    assert len(procore.hooks) == 1
+
+
+async def test_the_other_person_can_remove_what_the_owner_cannot(
+    connections: ConnectionStore, procore: ProcoreHost, running: Running, login: LoginHost
+) -> None:
+    await connections.create(order())
+    await running.services.desk.ports.grants.revoke("anna")
+    await running.grant("ben", BEN, login)
+    await connections.disconnect("p-1", "ben")
+    assert procore.hooks == {}
+
+
+@pytest.mark.parametrize(
+    "what", ["address", "secret", "status", "payload version", "triggers", "gone"]
+)
+async def test_a_hook_that_is_not_as_it_should_be_is_mended(
+    connections: ConnectionStore, procore: ProcoreHost, what: str
+) -> None:
+    await connections.create(order())
+    ((hook_id, hook),) = procore.hooks.items()
+    good = dict(hook), procore.secrets[hook_id]
+    match what:
+        case "address":
+            hook["destination_url"] = "https://elsewhere.example"
+        case "secret":
+            procore.secrets[hook_id] = "Bearer of something else"
+        case "status":
+            hook["status"] = "disabled"
+        case "payload version":
+            hook["payload_version"] = "v2.0"
+        case "triggers":
+            procore.triggers[hook_id].pop()
+        case _:
+            procore.hooks.clear()
+    outcome = await connections.ensure_hook("p-1")
+    assert outcome is not None
+    assert outcome.state == ("created" if what == "gone" else "repaired")
+    assert what == "gone" or what in outcome.detail
+    ((hook_id, hook),) = procore.hooks.items()
+    assert (hook | {"id": "1"}, procore.secrets[hook_id]) == (good[0] | {"id": "1"}, good[1])
+    assert len(procore.triggers[hook_id]) == len(WANTED)
+    again = await connections.ensure_hook("p-1")
+    assert again is not None
+    assert again.state == "ok"
+
+
+async def test_a_rotated_key_reaches_the_hook(
+    connections: ConnectionStore, procore: ProcoreHost, part3: Part3Host, running: Running
+) -> None:
+    await connections.create(order())
+    rotated = replace(running.settings, webhook_keys=ring("w2"))
+    async with replica(rotated, running.database, procore, part3) as other:
+        outcome = await other.services.connections.ensure_hook("p-1")
+    assert outcome is not None
+    assert (outcome.state, outcome.key_id) == ("repaired", "w2")
+    assert procore.secrets["1"] == hook_secret(rotated.webhook_keys.first.secret, "p-1", 1)
+
+
+async def test_a_hook_that_cannot_be_mended_says_why(
+    connections: ConnectionStore, procore: ProcoreHost, running: Running
+) -> None:
+    await connections.create(order())
+    procore.installed = False
+    with pytest.raises(NeedsPerson) as caught:
+        await connections.ensure_hook("p-1")
+    assert caught.value.reason == "app_not_installed"
+    row = await running.database.fetchrow(
+        "SELECT hook_state, hook_message FROM authority.connections"
+    )
+    assert row is not None
+    assert row["hook_state"] == "failed"
+    assert "not installed" in row["hook_message"]
+
+
+async def test_a_hook_of_a_project_disconnected_meanwhile_does_not_come_back(
+    connections: ConnectionStore, procore: ProcoreHost, running: Running,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    await connections.create(order())
+    procore.hooks.clear()
+    checking = connections._hooks.ensure
+
+    async def disconnect_first(place: object) -> object:
+        await connections.disconnect("p-1", "anna")
+        return await checking(place)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(connections._hooks, "ensure", disconnect_first)
+    assert await connections.ensure_hook("p-1") is None
+    await running.database.execute("UPDATE authority.hook_removals SET due_at = now()")
+    await connections.clean_up()
+    assert procore.hooks == {}
+
+
+async def test_nothing_is_missed_by_whoever_follows_the_changes(
+    connections: ConnectionStore, procore: ProcoreHost
+) -> None:
+    for number in range(7):
+        await connections.create(order(f"p-{number}", procore_project_id=str(900 + number)))
+        procore.hooks.clear()
+    await connections.disconnect("p-2", "anna")
+    seen, cursor = [], None
+    while True:
+        page = await connections.changed(None, cursor, limit=3)
+        seen += [(item.project_id, item.state) for item in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert [project_id for project_id, _ in seen] == [f"p-{n}" for n in (0, 1, 3, 4, 5, 6, 2)]
+    assert seen[-1] == ("p-2", "disconnected")
+
+
+async def test_every_change_has_a_time_of_its_own_that_only_grows(
+    connections: ConnectionStore, running: Running, procore: ProcoreHost
+) -> None:
+    async def change(number: int) -> None:
+        await connections.create(order(f"p-{number}", procore_project_id=str(900 + number)))
+
+    await asyncio.gather(*(change(number) for number in range(6)))
+    times = [item.updated_at for item in (await connections.changed(None, None)).items]
+    assert times == sorted(set(times))
+    await running.database.execute("UPDATE authority.connections SET hook_message = 'x'")
+    assert [item.updated_at for item in (await connections.changed(None, None)).items] == times
+    after: datetime = times[2]
+    rest = await connections.changed(after, None)
+    assert [item.updated_at for item in rest.items] == times[3:]
+
+
+async def test_what_a_person_connected_is_listed_for_them(connections: ConnectionStore) -> None:
+    await connections.create(order())
+    assert [view.project_id for view in await connections.owned_by("anna")] == ["p-1"]
+    assert await connections.owned_by("ben") == []
+    await connections.disconnect("p-1", "anna")
+    assert await connections.owned_by("anna") == []
