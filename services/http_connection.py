@@ -138,6 +138,8 @@ class Connection(asyncio.Protocol):
             if self._unread or not self._served:
                 self._count("head_too_slow")
             self._transport.close()
+        elif self._phase is Phase.BODY and self._exchange is not None:
+            self._refuse_body(self._exchange, 408, "body_too_slow")
         else:
             if self._phase is not Phase.CLOSING:
                 self._count("answer_not_taken")
@@ -159,6 +161,8 @@ class Connection(asyncio.Protocol):
             else:
                 self._discard(len(data))
                 return
+        if self._phase is Phase.BODY and self._deadline is None:
+            self._expect_within(self._limits.body_s)
 
     def _take_head(self, data: bytes) -> bytes:
         """Begin an exchange once the header is whole; return what came behind it."""
@@ -219,20 +223,21 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(mine)
         except httptools.HttpParserError:
             if not self._complete:  # after the end, it is what a chunked body was followed by
-                self._refuse_body(exchange)
+                self._refuse_body(exchange, BAD, "malformed")
                 return b""
         if self._complete:
             self._phase = Phase.ANSWER
+            self._deadline = None
             exchange.feed_end()
         return b"" if self._is_chunked else data[len(mine) :]
 
-    def _refuse_body(self, exchange: Exchange) -> None:
+    def _refuse_body(self, exchange: Exchange, status: int, reason: str) -> None:
         exchange.disconnect()
         if exchange.started:
-            self._count("malformed")
+            self._count(reason)
             self.abort()
         else:
-            self._refuse(BAD, "malformed")
+            self._refuse(status, reason)
 
     def _discard(self, size: int) -> None:
         self._discarded += size
@@ -370,6 +375,11 @@ class Connection(asyncio.Protocol):
             self._reading = True
             self._transport.resume_reading()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the client is behind in reading."""
+        return self._writable is not None
+
     async def drain(self) -> None:
         """Wait until a slow client has taken what was written."""
         if self._writable is not None:
@@ -391,7 +401,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, status: int, reason: str) -> None:
         self._count(reason)
-        body = error_body("unavailable" if status == 503 else "bad_request")  # noqa: PLR2004 - HTTP's
+        body = error_body(status)
         self._transport.write(
             b"%bcontent-type: application/json\r\ncontent-length: %d\r\n"
             b"cache-control: no-store\r\nconnection: close\r\n\r\n%b"

@@ -31,6 +31,8 @@ class Wire(Protocol):
 
     @property
     def common_headers(self) -> Headers: ...  # noqa: D102 - what every answer carries
+    @property
+    def is_full(self) -> bool: ...  # noqa: D102 - whether the client is behind in reading
     def write(self, data: bytes) -> None: ...  # noqa: D102 - named by the transport's word
     def pause_reading(self) -> None: ...  # noqa: D102
     def resume_reading(self) -> None: ...  # noqa: D102
@@ -123,7 +125,7 @@ class Exchange:
         if self._started:
             self._wire.abort()
             return
-        body = error_body("internal")
+        body = error_body(500)
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
@@ -151,7 +153,8 @@ class Exchange:
 
     async def send(self, message: Message) -> None:
         """Write the answer's head or a piece of its body."""
-        await self._wire.drain()
+        if self._wire.is_full:
+            await self._wire.drain()
         if self.disconnected:
             return
         kind = message["type"]

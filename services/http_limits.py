@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 REFUSALS = (
     "connections",
+    "body_too_slow",
     "head_too_slow",
     "head_too_large",
     "malformed",
     "answer_not_taken",
 )
-"""Why a connection is ended before an application sees a request."""
+"""Why a connection is ended by the server and not by the application."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class Limits:
 
     Attributes:
         head_s: from the connection, or from a later request's first byte, to the whole header.
+        body_s: from the whole header to the whole body; then the answer is 408.
         idle_s: between two requests on one connection.
         write_s: how long an answer may wait for a client that does not take it.
         linger_s: how long what a refused client still sends is read and thrown away, so that it
@@ -33,6 +35,7 @@ class Limits:
     """
 
     head_s: float = 5.0
+    body_s: float = 5.0
     idle_s: float = 5.0
     write_s: float = 20.0
     linger_s: float = 1.0
@@ -51,6 +54,21 @@ def count_nothing(_reason: str) -> None:
     """Stand in where nobody counts refusals."""
 
 
-def error_body(error: str) -> bytes:
+ERRORS = {
+    400: "bad_request",
+    401: "unauthorized",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "timeout",
+    413: "too_large",
+    415: "unsupported_encoding",
+    431: "header_too_large",
+    500: "internal",
+    503: "unavailable",
+}
+"""The word for each status that is answered without a page."""
+
+
+def error_body(status: int) -> bytes:
     """Return the JSON of a generic error: a fixed word and a request id, nothing that was sent."""
-    return json.dumps({"error": error, "request_id": secrets.token_hex(8)}).encode()
+    return json.dumps({"error": ERRORS[status], "request_id": secrets.token_hex(8)}).encode()

@@ -22,7 +22,8 @@ def configure_logging(settings: LogSettings, program: str) -> None:
     logging.basicConfig(level=level, stream=sys.stderr, format="%(message)s", force=True)
     for name in NOISY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it reports each retry at WARNING
+    # It reports each retry as an ERROR; what matters is logged by services.kafka, once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     renderers: list[Any] = (
         [
@@ -60,4 +61,5 @@ def traceparent_of(header: str | None) -> str:
     """Carry a valid W3C `traceparent` on, or begin a new trace."""
     if header and TRACEPARENT.match(header):
         return header
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    drawn = secrets.token_hex(24)
+    return f"00-{drawn[:32]}-{drawn[32:]}-01"

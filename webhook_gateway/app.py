@@ -6,8 +6,6 @@ everything behind it. Only "not authentic" and "not stored" may be refused.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import assert_never
 
 from starlette.applications import Starlette
 
@@ -25,7 +23,6 @@ from webhook_gateway.publishing import DeadLetter, Publish, Publishing
 from webhook_gateway.readings import Ignored, Unreadable
 from webhook_gateway.requests import (
     Gone,
-    TooSlow,
     announces_too_much,
     answer,
     greet,
@@ -36,7 +33,6 @@ from webhook_gateway.requests import (
     values_of,
 )
 
-BODY_TIMEOUT_S = 5.0  # Procore itself gives up then
 PART3_PATH = b"/part3/events"
 PROBES = (b"/livez", b"/readyz")
 OUTCOMES = (
@@ -46,7 +42,6 @@ OUTCOMES = (
     "unauthentic",
     "too_large",
     "encoded",
-    "too_slow",
     "gone",
     "unavailable",
 )
@@ -67,29 +62,6 @@ class Counts:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One request on its way through: who sent it where, and the trace it belongs to."""
-
-    sender: str
-    source: str
-    project_id: str | None
-    headers: Headers
-    traceparent: str
-
-    def dead(self, body: bytes, cause: str) -> DeadLetter:
-        """Return the dead letter that this delivery becomes."""
-        return DeadLetter(
-            body=body,
-            cause=cause,
-            source=self.source,
-            sender=self.sender,
-            project_id=self.project_id,
-            content_type=_first(self.headers, b"content-type"),
-            content_encoding=_first(self.headers, b"content-encoding"),
-        )
-
-
 class Gateway:
     """The ASGI application of the public port."""
 
@@ -101,7 +73,6 @@ class Gateway:
         part3_secrets: Sequence[bytes],
         health: Health,
         counts: Counts,
-        body_timeout_s: float = BODY_TIMEOUT_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._publishing = Publishing(publisher)
@@ -109,7 +80,6 @@ class Gateway:
         self._part3_secrets = tuple(part3_secrets)
         self._health = Starlette(routes=health_routes(health))
         self._counts = counts
-        self._body_timeout_s = body_timeout_s
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,9 +99,6 @@ class Gateway:
         except TryLater:
             outcome = "unavailable"
             await refuse(send, 503, (b"retry-after", b"1"))
-        except TooSlow:
-            outcome = "too_slow"
-            await refuse(send, 408)
         except Gone:
             outcome = "gone"
         self._counts.deliveries.add(sender, outcome)
@@ -145,15 +112,14 @@ class Gateway:
         if not is_hook_secret(self._hook_keys, sent, project_id, generation):
             await refuse(send, 401)
             return "unauthentic"
-        delivery = _delivery("procore", scope, project_id)
-        body, whole = await read_body(receive, self._body_timeout_s)
+        body, whole = await read_body(receive)
         if is_encoded(headers):
             reading: ProcoreNotice | Unreadable | Ignored = Unreadable("content_encoding")
         elif not whole:
             reading = Unreadable("too_large")
         else:
             reading = read_procore(body, project_id=project_id, generation=generation)
-        outcome = await self._publish(delivery, body, reading)
+        outcome = await self._publish(scope, body, reading, project_id=project_id)
         await answer(send, 204)
         return outcome
 
@@ -167,7 +133,7 @@ class Gateway:
         if announces_too_much(headers):
             await refuse(send, 413)
             return "too_large"
-        body, whole = await read_body(receive, self._body_timeout_s)
+        body, whole = await read_body(receive)
         if not whole:
             await refuse(send, 413)
             return "too_large"
@@ -177,9 +143,7 @@ class Gateway:
         if is_encoded(headers):
             await refuse(send, 415)
             return "encoded"
-        outcome = await self._publish(
-            _delivery("part3", scope, None), body, read_part3(body, claim)
-        )
+        outcome = await self._publish(scope, body, read_part3(body, claim))
         await answer(send, 202)
         return outcome
 
@@ -193,35 +157,35 @@ class Gateway:
 
     async def _publish(
         self,
-        delivery: Delivery,
+        scope: Scope,
         body: bytes,
         reading: ProcoreNotice | Part3Notice | Unreadable | Ignored,
+        *,
+        project_id: str | None = None,
     ) -> str:
         """Bring a reading to Kafka; return the outcome. Raises TryLater when Kafka is away."""
+        if isinstance(reading, Ignored):
+            return "ignored"
         began = time.perf_counter()
-        match reading:
-            case Ignored():
-                return "ignored"
-            case Unreadable(cause):
-                await self._publishing.bury(delivery.dead(body, cause), delivery.traceparent)
-                outcome = "dead_letter"
-            case ProcoreNotice():
-                await self._publishing.procore(reading, delivery.source, delivery.traceparent)
-                outcome = "published"
-            case Part3Notice():
-                await self._publishing.part3(reading, delivery.source, delivery.traceparent)
-                outcome = "published"
-            case unknown:
-                assert_never(unknown)
+        headers: Headers = scope["headers"]
+        source: str = scope["raw_path"].decode("ascii")
+        traceparent = traceparent_of(_first(headers, b"traceparent").decode("ascii"))
+        if isinstance(reading, Unreadable):
+            letter = DeadLetter(
+                body=body,
+                cause=reading.cause,
+                source=source,
+                project_id=project_id,
+                content_type=_first(headers, b"content-type"),
+                content_encoding=_first(headers, b"content-encoding"),
+            )
+            await self._publishing.bury(letter, traceparent)
+            outcome = "dead_letter"
+        else:
+            await self._publishing.notice(reading, source, traceparent)
+            outcome = "published"
         self._counts.publish_seconds.observe(time.perf_counter() - began)
         return outcome
-
-
-def _delivery(sender: str, scope: Scope, project_id: str | None) -> Delivery:
-    headers: Headers = scope["headers"]
-    source: str = scope["raw_path"].decode("ascii")
-    traceparent = traceparent_of(_first(headers, b"traceparent").decode("ascii"))
-    return Delivery(sender, source, project_id, headers, traceparent)
 
 
 def _first(headers: Headers, name: bytes) -> bytes:

@@ -29,7 +29,6 @@ class DeadLetter:
         body: the original bytes; the first 256 KiB of a larger one.
         cause: one fixed word.
         source: the path it was sent to.
-        sender: procore or part3.
         project_id: Part3's, where it is known without reading the body.
         content_type: as it was sent.
         content_encoding: as it was sent, or empty.
@@ -38,7 +37,6 @@ class DeadLetter:
     body: bytes
     cause: str
     source: str
-    sender: str
     project_id: str | None
     content_type: bytes
     content_encoding: bytes
@@ -51,31 +49,27 @@ class Publishing:
         self._publisher = publisher
         self._encode = msgspec.json.Encoder().encode
 
-    async def procore(self, notice: ProcoreNotice, source: str, traceparent: str) -> None:
-        """Publish a notice of Procore's; raises TryLater when Kafka does not have it in time."""
-        event = CloudEvent(
-            id=notice.notice_id,
-            source=source,
-            type=f"procore.{notice.resource}.{notice.reason}",
-            time=datetime.now(UTC),
-            traceparent=traceparent,
-        )
-        await self._notice(PROCORE_NOTICES, notice, event)
-
-    async def part3(self, notice: Part3Notice, source: str, traceparent: str) -> None:
-        """Publish a notice of Part3's; raises TryLater when Kafka does not have it in time."""
-        event = CloudEvent(
-            id=notice.notice_id,
-            source=source,
-            type=f"part3.{notice.type}",
-            time=datetime.now(UTC),
-            traceparent=traceparent,
-        )
-        await self._notice(PART3_NOTICES, notice, event)
-
-    async def _notice(
-        self, topic: str, notice: ProcoreNotice | Part3Notice, event: CloudEvent
+    async def notice(
+        self, notice: ProcoreNotice | Part3Notice, source: str, traceparent: str
     ) -> None:
+        """Publish a notice; raises TryLater when Kafka does not have it in time.
+
+        Args:
+            notice: what was read.
+            source: the path it was sent to, which names the hook.
+            traceparent: W3C trace context to be carried on.
+        """
+        if isinstance(notice, ProcoreNotice):
+            topic, kind = PROCORE_NOTICES, f"procore.{notice.resource}.{notice.reason}"
+        else:
+            topic, kind = PART3_NOTICES, f"part3.{notice.type}"
+        event = CloudEvent(
+            id=notice.notice_id,
+            source=source,
+            type=kind,
+            time=datetime.now(UTC),
+            traceparent=traceparent,
+        )
         key = notice.project_id.encode()
         await self._publisher.publish(topic, key, self._encode(notice), event.headers())
 
@@ -84,7 +78,7 @@ class Publishing:
         event = CloudEvent(
             id=hashlib.sha256(letter.body).hexdigest()[:32],
             source=letter.source,
-            type=f"{letter.sender}.unreadable",
+            type="delivery.unreadable",
             time=datetime.now(UTC),
             traceparent=traceparent,
         )

@@ -3,42 +3,34 @@
 Raw ASGI: a delivery costs no more objects than it needs, and no body byte is read before it should.
 """
 
-import asyncio
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from services.http_exchange import Headers, Message, Receive, Scope, Send
 from services.http_limits import error_body
 
 MAX_BODY_BYTES = 262_144
+MAX_PATH_BYTES = 1_300
 HOOK_PATH = re.compile(rb"/procore/([^/]{1,1200})/([1-9][0-9]{0,8})")
 BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 PROJECT_ID = re.compile(r"[^\x00-\x20\x7f-\x9f\u2028\u2029]{1,200}")
 END: Message = {"type": "http.response.body", "body": b""}
 NO_STORE = (b"cache-control", b"no-store")
-NAMES = {
-    400: "bad_request",
-    401: "unauthorized",
-    404: "not_found",
-    405: "method_not_allowed",
-    408: "timeout",
-    413: "too_large",
-    415: "unsupported_encoding",
-    503: "unavailable",
-}
-
-
-class TooSlow(Exception):  # noqa: N818 - reads as what the sender was
-    """The body did not come in time."""
 
 
 class Gone(Exception):  # noqa: N818 - reads as what the sender is
-    """The sender hung up before its body was complete."""
+    """The sender hung up before its body was complete, or was cut off."""
 
 
 def hook_of(raw_path: bytes) -> tuple[str, int] | None:
     """Return the Part3 project id and the generation that a hook's path names, or None."""
+    return _hook_of(raw_path) if len(raw_path) <= MAX_PATH_BYTES else None
+
+
+@lru_cache(maxsize=1_024)
+def _hook_of(raw_path: bytes) -> tuple[str, int] | None:
     found = HOOK_PATH.fullmatch(raw_path)
     if found is None or BAD_ESCAPE.search(found[1]):
         return None
@@ -62,27 +54,24 @@ def is_encoded(headers: Headers) -> bool:
     return any(coding.strip().lower() not in (b"", b"identity") for coding in codings)
 
 
-async def read_body(receive: Receive, timeout_s: float) -> tuple[bytes, bool]:
+async def read_body(receive: Receive) -> tuple[bytes, bool]:
     """Return the body and whether it is whole; no more than `MAX_BODY_BYTES` of it.
 
+    The server limits how long this takes: it answers 408 itself.
+
     Raises:
-        TooSlow: it is not there in time.
-        Gone: the sender hung up.
+        Gone: the sender hung up, or was too slow.
     """
     body = b""
-    try:
-        async with asyncio.timeout(timeout_s):
-            while True:
-                message = await receive()
-                if message["type"] != "http.request":
-                    raise Gone
-                body += message["body"]
-                if len(body) > MAX_BODY_BYTES:
-                    return body[:MAX_BODY_BYTES], False
-                if not message["more_body"]:
-                    return body, True
-    except TimeoutError as error:
-        raise TooSlow from error
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise Gone
+        body += message["body"]
+        if len(body) > MAX_BODY_BYTES:
+            return body[:MAX_BODY_BYTES], False
+        if not message["more_body"]:
+            return body, True
 
 
 def announces_too_much(headers: Headers) -> bool:
@@ -100,7 +89,7 @@ async def answer(send: Send, status: int) -> None:
 
 async def refuse(send: Send, status: int, *more: tuple[bytes, bytes]) -> None:
     """Answer with a generic error: nothing that was sent comes back, and not why exactly."""
-    body = error_body(NAMES[status])
+    body = error_body(status)
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),

@@ -8,6 +8,7 @@ from typing import Any, Self
 import structlog
 
 from schemas.notices import TOPICS
+from services.deadlines import Deadlines
 from services.kafka.driver import (
     CONNECT_FAULTS,
     KafkaAway,
@@ -49,6 +50,7 @@ class Publisher:
         self._max_waiting = max_waiting
         self._replace_after_s = replace_after_s
         self._reconnect_s = reconnect_s
+        self._deadlines = Deadlines(timeout_s)
         self._waiting = 0
         self._failing_since: float | None = None
         self._producer: Any = None
@@ -93,7 +95,8 @@ class Publisher:
             raise KafkaAway("Kafka cannot be reached at present; try again")
         self._waiting += 1
         try:
-            await self._send(producer, self._prefix + topic, key, value, list(headers))
+            with self._deadlines.watch():
+                await (await producer.send(self._prefix + topic, value, key, headers=list(headers)))
         except MessageSizeTooLargeError as error:
             raise ValueError(f"a record for {topic} is too large: {len(value)} bytes") from error
         except CONNECT_FAULTS as error:
@@ -103,20 +106,6 @@ class Publisher:
         finally:
             self._waiting -= 1
         self._failing_since = None
-
-    async def _send(
-        self, producer: Any, name: str, key: bytes | None, value: bytes, headers: list[Any]
-    ) -> None:
-        sent: asyncio.Future[Any] | None = None
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                sent = await producer.send(name, value, key, headers=headers)
-                await asyncio.wait((sent,))  # leaves the send alone when the time is up
-        except TimeoutError:
-            if sent is not None:
-                sent.add_done_callback(_look_at)
-            raise
-        sent.result()
 
     async def check(self, topics: Sequence[str] = TOPICS) -> None:
         """Raise KafkaAway, saying what to do, unless the topics can be written to."""
@@ -180,12 +169,6 @@ class Publisher:
             else:
                 return producer
             await asyncio.sleep(self._reconnect_s)
-
-
-def _look_at(sent: asyncio.Future[Any]) -> None:
-    """Take the late outcome of a send that nobody waits for any more, or asyncio complains."""
-    if not sent.cancelled():
-        sent.exception()
 
 
 async def _stop(producer: Any) -> None:

@@ -26,7 +26,7 @@ HOST = b"Host: gateway.test\r\n"
 KEYS = KeyRing((Key("new", b"n" * 32), Key("old", b"o" * 32)))
 PART3_SECRETS = tuple("whsec_" + base64.b64encode(letter * 24).decode() for letter in (b"a", b"b"))
 NOW = 1_795_000_000
-LIMITS = Limits(head_s=1.0, idle_s=1.0, linger_s=0.2)
+LIMITS = Limits(head_s=1.0, body_s=0.4, idle_s=1.0, linger_s=0.2)
 V4 = {
     "id": "01JE0000000000000000000001",
     "timestamp": "2026-11-24T08:15:30.123456Z",
@@ -84,7 +84,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(*, body_timeout_s: float = 0.4) -> AsyncIterator[Stage]:
+async def stage() -> AsyncIterator[Stage]:
     kafka, metrics = FakeKafka(), Metrics()
 
     async def check() -> None:
@@ -97,7 +97,6 @@ async def stage(*, body_timeout_s: float = 0.4) -> AsyncIterator[Stage]:
         part3_secrets=[secret_of(secret) for secret in PART3_SECRETS],
         health=Health({"kafka": check}, remembered_s=0),
         counts=Counts(metrics),
-        body_timeout_s=body_timeout_s,
         clock=lambda: NOW,
     )
     async with serving([Site("public", gateway, "127.0.0.1", 0, LIMITS)]) as addresses:

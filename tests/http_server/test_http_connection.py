@@ -13,7 +13,7 @@ from services.http_server import Site, serving
 from tests.http_server.raw import answers_of, until_closed
 
 HOST = b"Host: gateway.test\r\n"
-LIMITS = Limits(head_s=0.4, idle_s=0.4, linger_s=0.2, max_connections=20, write_s=0.5)
+LIMITS = Limits(head_s=0.4, body_s=0.4, idle_s=0.4, linger_s=0.2, max_connections=20, write_s=0.5)
 
 
 @dataclass
@@ -262,3 +262,19 @@ async def test_a_client_that_does_not_take_its_answer_is_cut_off() -> None:
                 await asyncio.sleep(0.05)
         writer.close()
     assert refusals == ["answer_not_taken"]
+
+
+async def test_a_body_that_does_not_come_in_time_is_408(server: Server) -> None:
+    answers = await until_closed(server.port, post(b"h", FIVE))
+    assert answers.statuses == [408]
+    assert server.refusals == ["body_too_slow"]
+    assert server.app.asked == []
+
+
+async def test_a_dribbled_body_is_408_though_bytes_keep_coming(server: Server) -> None:
+    dribble = [b"x"] * 200
+    answers = await until_closed(
+        server.port, post(b"", b"Content-Length: 200"), *dribble, pause_s=0.02
+    )
+    assert answers.statuses == [408]
+    assert server.app.asked == []
