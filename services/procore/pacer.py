@@ -63,7 +63,7 @@ class Pacer:
         self._reserved_until = 0.0  # Unix seconds: only returns and looks go before
         self._refusals = 0  # 429s in a row
         self._timer: asyncio.TimerHandle | None = None
-        self.budget_left = math.inf
+        self._budget_left = math.inf  # calls the window still takes, those under way subtracted
 
     @asynccontextmanager
     async def turn(self, priority: Priority) -> AsyncIterator[None]:
@@ -84,7 +84,8 @@ class Pacer:
         remaining, limit = _number(headers, "remaining"), _number(headers, "limit")
         reset = _number(headers, "reset")
         if remaining is not None:
-            self.budget_left = remaining
+            # what else is under way may not be counted in it yet
+            self._budget_left = remaining - max(self._under_way - 1, 0)
         if status == TOO_MANY_REQUESTS:
             wait_s = seconds_to_wait(headers, now=self._now) or self._back_off_s()
             self._refusals += 1
@@ -146,6 +147,7 @@ class Pacer:
                 self._come_back_in(late_s)
             elif self._under_way < self._room_for(first.priority):
                 self._under_way += 1
+                self._budget_left -= 1
                 self._returns_under_way += first.priority is Priority.RETURN
                 first.go.set_result(True)
             else:
@@ -154,6 +156,8 @@ class Pacer:
         heapq.heapify(self._queue)
 
     def _room_for(self, priority: Priority) -> int:
+        if self._budget_left < 1:
+            return 1  # the answer under way says what the window still takes
         alone = priority is Priority.RETURN and self._returns_under_way == 0
         return AT_ONCE + 1 if alone else AT_ONCE
 

@@ -150,6 +150,20 @@ async def test_a_window_with_room_holds_nobody_back() -> None:
     await runs(pacer, Priority.BACKFILL, lambda: None)
 
 
+async def test_the_last_call_of_a_window_goes_alone_and_a_lost_answer_stops_nobody() -> None:
+    pacer = Pacer(now=Clock())
+    async with pacer.turn(Priority.LOOK):
+        pacer.note(200, headers(1, int(NOW) + 30))
+    done: list[str] = []
+    async with pacer.turn(Priority.LOOK):  # whose answer never comes
+        second = asyncio.create_task(runs(pacer, Priority.RETURN, lambda: done.append("second")))
+        await asyncio.sleep(0.01)
+        assert done == []
+    await asyncio.wait_for(second, 1)
+    await asyncio.wait_for(runs(pacer, Priority.LOOK, lambda: done.append("third")), 1)
+    assert done == ["second", "third"]
+
+
 async def test_a_late_answer_of_an_old_window_does_not_reopen_what_a_429_closed() -> None:
     pacer = Pacer(now=Clock())
     pacer.note(429, {"retry-after": "120"})
