@@ -22,6 +22,7 @@ log = structlog.get_logger()
 
 POLL_S = 1.0
 BATCH = 200
+PROJECTS_A_ROUND = 20
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Taken for half a minute: a worker that dies in between has told nothing twice, and it comes again.
@@ -124,10 +125,11 @@ class ReadinessLoop:
 
     async def once(self) -> None:
         """See whose team or authorizations changed, then tell all that is due."""
-        taken = await self._postgres.fetchrow(TAKE_PROJECT, self._recheck_s)
-        while taken is not None:
-            await self._see_team(taken["project_id"], taken["team_known"])
+        for _ in range(PROJECTS_A_ROUND):
             taken = await self._postgres.fetchrow(TAKE_PROJECT, self._recheck_s)
+            if taken is None:
+                break
+            await self._see_team(taken["project_id"], taken["team_known"])
         rows = await self._take()
         while rows:
             by_project: defaultdict[str, list[Row]] = defaultdict(list)
