@@ -1,6 +1,5 @@
 """What happened, for people: one plain sentence a row, only ever added to."""
 
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -83,10 +82,8 @@ def changed_fields(before: dict[str, Any] | None, after: Record) -> list[str]:
     """Name what differs from what was put before, in people's words; empty when it is new."""
     if before is None:
         return []
-    now = msgspec.to_builtins(after)
-    changed = (
-        label for field, label in LABELS.items() if _plain(before.get(field)) != now.get(field)
-    )
+    now = as_json(after)
+    changed = (label for field, label in LABELS.items() if before.get(field) != now.get(field))
     return list(dict.fromkeys(changed))
 
 
@@ -100,5 +97,7 @@ def words_for(before: dict[str, Any] | None, after: Record) -> str:
     return f"{named} changed in Procore: {', '.join(changed) or 'details'}."
 
 
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+def as_json(record: Record) -> dict[str, Any]:
+    """Return a record as it comes back from a JSON column, so that the two compare."""
+    value: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(record))
+    return value

@@ -8,7 +8,6 @@ import asyncio
 from datetime import datetime
 from typing import Any, Protocol
 
-import msgspec
 import structlog
 
 from schemas.records import Kind, Record, StoredRecord
@@ -17,6 +16,7 @@ from services.procore.errors import NotAllowed, NotVisible, Refused
 from services.procore.models import Page, Place, Rfi, Submittal
 from services.procore.pacer import Priority
 from services.procore.reading import read_rfi, read_submittal
+from sync_worker.activity import as_json
 from sync_worker.inbound.look_store import Looks
 from sync_worker.inbound.mirror import Reader
 from sync_worker.inbound.stored import Records
@@ -270,7 +270,7 @@ def _differs(found: Rfi | Submittal, put: dict[str, Any]) -> bool:
         if isinstance(found, Submittal)
         else translate_rfi(found, {}, {})
     )
-    now = msgspec.to_builtins(translated)
+    now = as_json(translated)
     if any(now.get(field) != put.get(field) for field in SHALLOW):
         return True
     return any(_ids(now.get(field)) != _ids(put.get(field)) for field in PEOPLE)

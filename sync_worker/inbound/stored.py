@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from schemas.records import File, Record, StoredRecord
 from services.errors import TryLater
 from services.postgres import Postgres
 from services.procore.models import Rfi, Submittal
-from sync_worker.activity import note, words_for
+from sync_worker.activity import as_json, note, words_for
 from sync_worker.leases import Key
 from sync_worker.outbound.delivery_store import ask_record_deliveries
 from sync_worker.outbound.put_notes import note_put
@@ -108,7 +106,7 @@ class Records:
                 record.number,
                 record.title,
                 record.status,
-                msgspec.to_builtins(record),
+                as_json(record),
                 record.content_version,
                 put.version,
                 updated_at,
@@ -170,7 +168,7 @@ def _worth_telling(before: Stored, record: Record) -> bool:
     """A put that only brought files along is no news of its own."""
     if before.record is None:
         return True
-    return _without_files(before.record) != _without_files(msgspec.to_builtins(record))
+    return _without_files(before.record) != _without_files(as_json(record))
 
 
 def _without_files(record: dict[str, Any]) -> dict[str, Any]:
