@@ -111,7 +111,7 @@ async def test_procore_away_is_503_with_a_time(running: Running, login: LoginHos
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"{}", b"[]", b"null", b'{"user_id": 7}', b'{"user_id": ""}', b"\xff\xfe", b"[" * 4_000,
+        b"", b"{}", b"[]", b"null", b'{"user_id": 7}', b'{"user_id": ""}', b"\xff", b"[" * 4_000,
         b'{"user_id": "a\\u0000b"}', b'{"user_id": "' + b"x" * 300 + b'"}',
         b'{"user_id": ["a","b"]}',
     ],
