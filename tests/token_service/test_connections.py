@@ -29,7 +29,7 @@ def order(project_id: str = "p-1", **changed: str) -> Order:
         owner_name="Anna",
         once=f"once-{project_id}-0123456789",
     )
-    return replace(made, **changed)  # type: ignore[arg-type]
+    return replace(made, **changed)
 
 
 @pytest.fixture
@@ -191,6 +191,7 @@ async def test_disconnecting_stops_both_directions_and_removes_the_hook(
     assert procore.hooks == {}
     with pytest.raises(NeedsPerson) as caught:
         await connections.create(order())  # the back button, and the old form
+    assert isinstance(caught.value, NeedsPerson | TryLater)
     assert caught.value.reason == "form_used"
 
 

@@ -3,7 +3,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from services.errors import NeedsPerson, TryLater
+from services.errors import ConnectorError, NeedsPerson, TryLater
 from tests.token_service.conftest import ANNA, Running
 from tests.token_service.login_host import LoginHost
 from tests.token_service.procore_api_host import COMPANY, PROJECT_ID, ProcoreHost
@@ -58,12 +58,13 @@ async def test_refusals_are_sorted(
     directory: Procore,
     procore: ProcoreHost,
     answer: httpx2.Response,
-    kind: type[NeedsPerson | TryLater],
+    kind: type[ConnectorError],
     reason: str,
 ) -> None:
     procore.next_answers = [answer]
     with pytest.raises(kind) as caught:
         await directory.projects("anna", "11")
+    assert isinstance(caught.value, NeedsPerson | TryLater)
     assert caught.value.reason == reason
 
 

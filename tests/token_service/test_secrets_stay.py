@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-def log_lines(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+def log_lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """Everything that is logged at the lowest level, as the program would write it."""
     lines = io.StringIO()
     monkeypatch.setattr("sys.stderr", lines)
@@ -43,8 +44,12 @@ async def test_no_secret_shows_anywhere(
     answers = [launched.text, consented.text, str(consented.headers)]
     await running.services.connections.create(order())
     # each kind of refresh: renewed, lost, refused, and one that breaks in the middle
-    for status in ((), ((502, b"", {}),), ((400, b'{"error":"invalid_grant"}', {}),)):
-        login.statuses = list(status)
+    kinds: list[list[tuple[int, bytes, dict[str, str]]]] = [
+        [],
+        [(502, b"", {})],
+        [(400, b'{"error":"invalid_grant"}', {})],
+    ]
+    for login.statuses in kinds:
         await running.age("anna", -1)
         answers.append(
             (await call(running, "GET", "/internal/connections/p-1")).text
