@@ -4,8 +4,9 @@ Whatever the order, number and age of the notices, they only move due times: wha
 read afterwards. See decision 0001.
 """
 
+import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 import structlog
@@ -44,6 +45,8 @@ CHECK_HELD_AGAIN = """
 UPDATE mirror.deliveries SET due_at = now(), asked = asked + 1
 WHERE project_id = $1 AND state IN ('held', 'waiting')
 """
+
+TRACEPARENT = re.compile("[0-9a-f]{2}(-[0-9a-f]+){3}")
 
 log = structlog.get_logger()
 
@@ -86,7 +89,6 @@ class Intake:
     look_delay_s: float
     settle_s: float
     learn: Callable[[str], Awaitable[None]]
-    _ignored: set[str] = field(default_factory=set)
 
     async def handle(self, batch: list[ConsumedRecord]) -> None:
         """Make a batch durable as rows of work. Raises TryLater to get it again."""
@@ -113,19 +115,21 @@ class Intake:
         )
         try:
             notice = msgspec.json.decode(record.value or b"", type=shape)
-            traceparent = record.headers.get("traceparent", b"").decode("ascii") or None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             log.warning("notice.unreadable", topic=record.topic, offset=record.offset)
             await self.bury(record, f"the worker cannot read it: {error}")
             return None
         if record.key is None or record.key != notice.project_id.encode():
             await self.bury(record, "the key is not the project the notice names")
             return None
-        return notice, traceparent
+        if any("\0" in text for text in msgspec.structs.astuple(notice) if isinstance(text, str)):
+            await self.bury(record, "it names something with a character that no database takes")
+            return None
+        return notice, _traceparent(record)
 
     async def _homes(self, project_ids: set[str]) -> dict[str, Home]:
         known = await self._known(project_ids)
-        for unknown in project_ids - known.keys() - self._ignored:
+        for unknown in project_ids - known.keys():
             await self.learn(unknown)
         missing = project_ids - known.keys()
         return known | (await self._known(missing) if missing else {})
@@ -188,3 +192,9 @@ class Intake:
                 )
         elif notice.type == "member.changed":
             await queries.execute(CHECK_HELD_AGAIN, notice.project_id)
+
+
+def _traceparent(record: ConsumedRecord) -> str | None:
+    """The trace that the notice belongs to; a broken header is no reason to lose the notice."""
+    said = (record.headers.get("traceparent") or b"").decode("ascii", "replace")
+    return said if TRACEPARENT.fullmatch(said) else None

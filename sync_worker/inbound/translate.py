@@ -161,7 +161,7 @@ def _reply(answer: Answer, rfi: Rfi, files: Files, return_ids: ReturnIds) -> Rep
         author=Person(name=answer.author_name, procore_id=answer.author_id),
         text=sanitised(answer.html),
         official=answer.official,
-        created_at=answer.answered_at or rfi.updated_at,
+        created_at=answer.answered_at or rfi.created_at or rfi.updated_at,
         files=_files(answer.attachments, files),
         return_id=return_ids.get(answer.id),
     )

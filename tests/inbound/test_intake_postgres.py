@@ -1,0 +1,280 @@
+"""Notices become rows of work in a real PostgreSQL, whatever their number, order and content."""
+
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from schemas.notices import PART3_NOTICES, PROCORE_NOTICES, Part3Notice, ProcoreNotice
+from services.errors import TryLater
+from services.kafka import ConsumedRecord
+from services.postgres import Postgres, migrate, open_postgres
+from sync_worker.consume import Intake, Wakers
+
+pytestmark = pytest.mark.postgres
+
+NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
+ADD_PROJECT = """
+INSERT INTO mirror.projects (project_id, procore_company_id, procore_project_id, owner_user_id,
+  reader_user_id, state, connection_updated_at) VALUES ($1, '77', '501', 'amy', 'amy', $2, now())
+"""
+ADD_SWEEP = """
+INSERT INTO mirror.sweeps (project_id, kind, due_at, backfilled_at)
+VALUES ('prj_1', $1, now() + interval '1 hour', now())
+"""
+
+
+@dataclass
+class Bench:
+    """An intake, and what it told others."""
+
+    postgres: Postgres
+    buried: list[tuple[ConsumedRecord, str]] = field(default_factory=list)
+    learned: list[str] = field(default_factory=list)
+    woken: list[str] = field(default_factory=list)
+    connects: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.intake = Intake(
+            postgres=self.postgres,
+            bury=self.bury,
+            wakers=Wakers(
+                looks=lambda: self.woken.append("looks"),
+                deliveries=lambda: self.woken.append("deliveries"),
+                sweeps=lambda: self.woken.append("sweeps"),
+            ),
+            look_delay_s=1.5,
+            settle_s=60,
+            learn=self.learn,
+        )
+
+    async def bury(self, record: ConsumedRecord, cause: str) -> None:
+        self.buried.append((record, cause))
+
+    async def learn(self, project_id: str) -> None:
+        self.learned.append(project_id)
+        if project_id in self.connects:
+            await self.postgres.execute(ADD_PROJECT, project_id, "active")
+
+    async def rows(self, table: str) -> list[dict[str, Any]]:
+        return [dict(row) for row in await self.postgres.fetch(f"SELECT * FROM mirror.{table}")]  # noqa: S608 - names a table of ours
+
+    async def due_soon(self, kind: str) -> tuple[bool, bool]:
+        """Whether the kind's sweep is due within seconds, and whether it settles afterwards."""
+        row = await self.postgres.fetchrow(
+            "SELECT due_at < now() + interval '10 s' AS due, settle_at IS NOT NULL AS settles"
+            " FROM mirror.sweeps WHERE kind = $1",
+            kind,
+        )
+        assert row is not None
+        return row["due"], row["settles"]
+
+
+@pytest_asyncio.fixture
+async def bench(database: str) -> AsyncIterator[Bench]:
+    await migrate(database, ["sync_worker"])
+    async with open_postgres(database, max_size=4) as postgres:
+        await postgres.execute(ADD_PROJECT, "prj_1", "active")
+        await postgres.executemany(ADD_SWEEP, [("rfi",), ("submittal",)])
+        yield Bench(postgres)
+
+
+def record_of(notice: ProcoreNotice | Part3Notice, **more: Any) -> ConsumedRecord:
+    topic = PROCORE_NOTICES if isinstance(notice, ProcoreNotice) else PART3_NOTICES
+    fields: dict[str, Any] = {
+        "topic": topic,
+        "partition": 0,
+        "offset": 7,
+        "key": notice.project_id.encode(),
+        "value": msgspec.json.encode(notice),
+        "headers": {},
+        "written_at": NOW,
+    }
+    return ConsumedRecord(**(fields | more))
+
+
+def from_procore(**fields: Any) -> ProcoreNotice:
+    said: dict[str, Any] = {
+        "project_id": "prj_1",
+        "generation": 1,
+        "notice_id": "n-1",
+        "resource": "rfi",
+        "record_id": "101",
+        "reason": "update",
+        "procore_company_id": "77",
+        "procore_project_id": "501",
+        "procore_user_id": "12",
+        "occurred_at": NOW,
+    }
+    return ProcoreNotice(**(said | fields))
+
+
+def from_part3(type_: str, **fields: Any) -> Part3Notice:
+    said: dict[str, Any] = {"project_id": "prj_1", "notice_id": "n-1", "occurred_at": NOW}
+    return Part3Notice(type=type_, **(said | fields))  # type: ignore[arg-type]
+
+
+async def test_the_same_notice_twenty_times_is_one_look(bench: Bench) -> None:
+    notice = record_of(from_procore())
+    await bench.intake.handle([notice] * 12)
+    (before,) = await bench.rows("looks")
+    for _ in range(8):
+        await bench.intake.handle([notice])
+    (look,) = await bench.rows("looks")
+    assert (look["kind"], look["procore_id"], look["priority"]) == ("rfi", "101", 1)
+    assert look["asked"] == 20
+    assert look["due_at"] == before["due_at"]  # a stream of notices puts no look off
+    assert set(bench.woken) == {"looks", "deliveries", "sweeps"}
+
+
+async def test_the_order_of_notices_does_not_matter(bench: Bench) -> None:
+    notices = [
+        record_of(from_procore(record_id=str(n % 4), reason=reason, notice_id=f"n-{n}"))
+        for n, reason in enumerate(["create", "update", "delete", "a new word"] * 4)
+    ]
+    random.Random(7).shuffle(notices)
+    await bench.intake.handle(notices)
+    assert sorted(row["procore_id"] for row in await bench.rows("looks")) == ["0", "1", "2", "3"]
+
+
+async def test_a_look_that_waits_long_is_brought_forward_by_a_notice(bench: Bench) -> None:
+    await bench.postgres.execute(
+        "INSERT INTO mirror.looks (project_id, kind, procore_id, due_at, priority)"
+        " VALUES ('prj_1', 'rfi', '101', now() + interval '1 hour', 3)"
+    )
+    await bench.intake.handle([record_of(from_procore())])
+    row = await bench.postgres.fetchrow(
+        "SELECT due_at < now() + interval '10 s' AS soon, priority FROM mirror.looks"
+    )
+    assert row is not None
+    assert (row["soon"], row["priority"]) == (True, 1)
+
+
+async def test_a_submittals_notice_wants_its_look_and_a_listing_that_settles(bench: Bench) -> None:
+    await bench.intake.handle([record_of(from_procore(resource="submittal"))])
+    (look,) = await bench.rows("looks")
+    assert look["kind"] == "submittal"
+    assert await bench.due_soon("submittal") == (False, True)
+    assert await bench.due_soon("rfi") == (False, False)
+
+
+async def test_a_replys_notice_names_no_rfi_so_changed_rfis_are_listed(bench: Bench) -> None:
+    await bench.intake.handle([record_of(from_procore(resource="rfi_reply", record_id="9202"))])
+    assert await bench.rows("looks") == []
+    assert await bench.due_soon("rfi") == (True, True)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"procore_project_id": "502"}, {"procore_company_id": "78"}, {"procore_project_id": ""}],
+)
+async def test_a_notice_of_another_procore_project_is_no_work(
+    bench: Bench, fields: dict[str, Any]
+) -> None:
+    await bench.intake.handle([record_of(from_procore(**fields))])
+    assert await bench.rows("looks") == []
+    assert await bench.due_soon("rfi") == (False, False)
+
+
+async def test_an_older_payload_that_names_no_company_is_work(bench: Bench) -> None:
+    await bench.intake.handle([record_of(from_procore(procore_company_id=None))])
+    assert len(await bench.rows("looks")) == 1
+
+
+@pytest.mark.parametrize("event", ["return.created", "return.confirmed", "return.withdrawn"])
+async def test_a_return_becomes_one_delivery(bench: Bench, event: str) -> None:
+    notice = from_part3(event, return_id="ret_1", kind="rfi", procore_id="101", user_id="amy")
+    for _ in range(3):
+        await bench.intake.handle([record_of(notice)])
+    (delivery,) = await bench.rows("deliveries")
+    assert (delivery["return_id"], delivery["project_id"]) == ("ret_1", "prj_1")
+    assert (delivery["procore_id"], delivery["author_user_id"]) == ("101", "amy")
+    assert delivery["due_at"] is not None
+
+
+async def test_a_record_changed_in_part3_is_looked_at(bench: Bench) -> None:
+    changed = from_part3("record.changed", kind="submittal", procore_id="41")
+    odd = from_part3("record.changed", kind="drawing", procore_id="42")
+    await bench.intake.handle([record_of(changed), record_of(odd)])
+    assert [row["procore_id"] for row in await bench.rows("looks")] == ["41"]
+
+
+async def test_a_changed_member_brings_held_returns_forward(bench: Bench) -> None:
+    created = from_part3("return.created", return_id="ret_1", kind="rfi", procore_id="101")
+    await bench.intake.handle([record_of(created)])
+    await bench.postgres.execute(
+        "UPDATE mirror.deliveries SET state = 'held', due_at = now() + interval '1 hour'"
+    )
+    await bench.intake.handle([record_of(from_part3("member.changed", user_id="amy"))])
+    row = await bench.postgres.fetchrow("SELECT due_at <= now() AS due FROM mirror.deliveries")
+    assert row is not None
+    assert row["due"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"value": b"{"},
+        {"value": None},
+        {"value": b"[]"},
+        {"value": b"[" * 100_000},
+        {"value": b'{"project_id": 5}'},
+        {"value": msgspec.json.encode(from_procore(record_id="1\0"))},
+        {"key": b"prj_2"},
+        {"key": None},
+    ],
+    ids=["cut", "none", "list", "deep", "fields", "nul", "other key", "no key"],
+)
+async def test_what_cannot_be_read_is_buried_and_stops_nothing(
+    bench: Bench, more: dict[str, Any]
+) -> None:
+    await bench.intake.handle([record_of(from_procore(), **more), record_of(from_procore())])
+    assert len(bench.buried) == 1
+    assert len(await bench.rows("looks")) == 1
+
+
+@pytest.mark.parametrize("said", [None, b"\xff", b"00-1\0", b"x", b""])
+async def test_a_broken_trace_costs_no_notice(bench: Bench, said: Any) -> None:
+    await bench.intake.handle([record_of(from_procore(), headers={"traceparent": said})])
+    (look,) = await bench.rows("looks")
+    assert (look["traceparent"], bench.buried) == (None, [])
+
+
+async def test_a_trace_goes_on_with_the_look(bench: Bench) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    headers = {"traceparent": trace.encode()}
+    await bench.intake.handle([record_of(from_procore(), headers=headers)])
+    (look,) = await bench.rows("looks")
+    assert (look["traceparent"], look["notice_id"]) == (trace, "n-1")
+
+
+async def test_an_unknown_project_is_learned_of_and_its_notice_kept(bench: Bench) -> None:
+    bench.connects = {"prj_new"}
+    await bench.intake.handle([record_of(from_procore(project_id="prj_new"))])
+    assert bench.learned == ["prj_new"]
+    assert [row["project_id"] for row in await bench.rows("looks")] == ["prj_new"]
+
+
+async def test_a_project_that_is_not_connected_is_no_work(bench: Bench) -> None:
+    await bench.postgres.execute(ADD_PROJECT, "prj_gone", "disconnected")
+    notices = [from_procore(project_id=one) for one in ("prj_gone", "prj_never", "prj_1")]
+    await bench.intake.handle([record_of(one) for one in notices])
+    assert sorted(bench.learned) == ["prj_gone", "prj_never"]
+    assert [row["project_id"] for row in await bench.rows("looks")] == ["prj_1"]
+
+
+async def test_nothing_of_a_batch_is_kept_when_the_token_service_is_away(bench: Bench) -> None:
+    async def away(project_id: str) -> None:
+        raise TryLater("away", reason="token_service_down")
+
+    bench.intake.learn = away
+    with pytest.raises(TryLater):
+        await bench.intake.handle(
+            [record_of(from_procore()), record_of(from_procore(project_id="prj_new"))]
+        )
+    assert await bench.rows("looks") == []
