@@ -4,14 +4,17 @@ Whatever the order, number and age of the notices, they only move due times: wha
 read afterwards. See decision 0001.
 """
 
+import math
 import re
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import structlog
 
 from schemas.notices import PART3_NOTICES, PROCORE_NOTICES, Part3Notice, ProcoreNotice
+from services.errors import TryLater
 from services.kafka import ConsumedRecord
 from services.postgres import Postgres, Queries
 from sync_worker.outbound.delivery_store import ask_delivery
@@ -23,13 +26,14 @@ SELECT project_id, procore_company_id, procore_project_id FROM mirror.projects
 WHERE project_id = ANY($1) AND state = 'active'
 """
 # The delay gathers a burst: it counts from the first notice, so a stream of them cannot put a look
-# off for ever. A look that failed keeps its back-off unless it is due sooner.
+# off for ever. One under way keeps its claim: the raised `asked` makes it due again at its end.
 WANT_LOOK = """
 INSERT INTO mirror.looks AS l
   (project_id, kind, procore_id, due_at, priority, notice_id, traceparent)
 VALUES ($1, $2, $3, now() + make_interval(secs => $4), 1, $5, $6)
 ON CONFLICT (project_id, kind, procore_id) DO UPDATE SET
-  due_at = LEAST(l.due_at, EXCLUDED.due_at), priority = 1, asked = l.asked + 1,
+  due_at = CASE WHEN l.claimed_by IS NULL THEN LEAST(l.due_at, EXCLUDED.due_at) ELSE l.due_at END,
+  priority = 1, asked = l.asked + 1,
   last_asked_at = now(), notice_id = EXCLUDED.notice_id, traceparent = EXCLUDED.traceparent
 """
 # A reply's event names no RFI: list what changed since the last sweep, never scan them all.
@@ -46,6 +50,8 @@ UPDATE mirror.deliveries SET due_at = now(), asked = asked + 1
 WHERE project_id = $1 AND state IN ('held', 'waiting')
 """
 
+ASK_AGAIN_S = 60.0
+MOST_ASKED = 10_000
 TRACEPARENT = re.compile("[0-9a-f]{2}(-[0-9a-f]+){3}")
 
 log = structlog.get_logger()
@@ -89,6 +95,8 @@ class Intake:
     look_delay_s: float
     settle_s: float
     learn: Callable[[str], Awaitable[None]]
+    monotonic: Callable[[], float] = time.monotonic
+    _asked_at: dict[str, float] = field(default_factory=dict)
 
     async def handle(self, batch: list[ConsumedRecord]) -> None:
         """Make a batch durable as rows of work. Raises TryLater to get it again."""
@@ -130,9 +138,23 @@ class Intake:
     async def _homes(self, project_ids: set[str]) -> dict[str, Home]:
         known = await self._known(project_ids)
         for unknown in project_ids - known.keys():
-            await self.learn(unknown)
+            await self._learn_of(unknown)
         missing = project_ids - known.keys()
         return known | (await self._known(missing) if missing else {})
+
+    async def _learn_of(self, project_id: str) -> None:
+        """Ask for a project at most once a minute; what is missed, its first sweep brings."""
+        if self._asked_at.get(project_id, -math.inf) > self.monotonic() - ASK_AGAIN_S:
+            return
+        if len(self._asked_at) > MOST_ASKED:
+            self._asked_at.clear()
+        try:
+            await self.learn(project_id)
+        except TryLater as error:
+            # others' notices of the batch must not wait for a project that may not even exist
+            log.warning("notice.project_not_learned", project_id=project_id, why=str(error))
+        else:
+            self._asked_at[project_id] = self.monotonic()
 
     async def _known(self, project_ids: set[str]) -> dict[str, Home]:
         rows = await self.postgres.fetch(READ_PROJECTS, list(project_ids)) if project_ids else []

@@ -2,77 +2,25 @@
 
 import random
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 import pytest_asyncio
 
-from schemas.notices import PART3_NOTICES, PROCORE_NOTICES, Part3Notice, ProcoreNotice
 from services.errors import TryLater
-from services.kafka import ConsumedRecord
-from services.postgres import Postgres, migrate, open_postgres
-from sync_worker.consume import Intake, Wakers
+from services.postgres import migrate, open_postgres
+from sync_worker.inbound.look_store import Looks
+from tests.inbound.intake_bench import (
+    ADD_PROJECT,
+    ADD_SWEEP,
+    Bench,
+    from_part3,
+    from_procore,
+    record_of,
+)
 
 pytestmark = pytest.mark.postgres
-
-NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
-ADD_PROJECT = """
-INSERT INTO mirror.projects (project_id, procore_company_id, procore_project_id, owner_user_id,
-  reader_user_id, state, connection_updated_at) VALUES ($1, '77', '501', 'amy', 'amy', $2, now())
-"""
-ADD_SWEEP = """
-INSERT INTO mirror.sweeps (project_id, kind, due_at, backfilled_at)
-VALUES ('prj_1', $1, now() + interval '1 hour', now())
-"""
-
-
-@dataclass
-class Bench:
-    """An intake, and what it told others."""
-
-    postgres: Postgres
-    buried: list[tuple[ConsumedRecord, str]] = field(default_factory=list)
-    learned: list[str] = field(default_factory=list)
-    woken: list[str] = field(default_factory=list)
-    connects: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.intake = Intake(
-            postgres=self.postgres,
-            bury=self.bury,
-            wakers=Wakers(
-                looks=lambda: self.woken.append("looks"),
-                deliveries=lambda: self.woken.append("deliveries"),
-                sweeps=lambda: self.woken.append("sweeps"),
-            ),
-            look_delay_s=1.5,
-            settle_s=60,
-            learn=self.learn,
-        )
-
-    async def bury(self, record: ConsumedRecord, cause: str) -> None:
-        self.buried.append((record, cause))
-
-    async def learn(self, project_id: str) -> None:
-        self.learned.append(project_id)
-        if project_id in self.connects:
-            await self.postgres.execute(ADD_PROJECT, project_id, "active")
-
-    async def rows(self, table: str) -> list[dict[str, Any]]:
-        return [dict(row) for row in await self.postgres.fetch(f"SELECT * FROM mirror.{table}")]  # noqa: S608 - names a table of ours
-
-    async def due_soon(self, kind: str) -> tuple[bool, bool]:
-        """Whether the kind's sweep is due within seconds, and whether it settles afterwards."""
-        row = await self.postgres.fetchrow(
-            "SELECT due_at < now() + interval '10 s' AS due, settle_at IS NOT NULL AS settles"
-            " FROM mirror.sweeps WHERE kind = $1",
-            kind,
-        )
-        assert row is not None
-        return row["due"], row["settles"]
 
 
 @pytest_asyncio.fixture
@@ -82,41 +30,6 @@ async def bench(database: str) -> AsyncIterator[Bench]:
         await postgres.execute(ADD_PROJECT, "prj_1", "active")
         await postgres.executemany(ADD_SWEEP, [("rfi",), ("submittal",)])
         yield Bench(postgres)
-
-
-def record_of(notice: ProcoreNotice | Part3Notice, **more: Any) -> ConsumedRecord:
-    topic = PROCORE_NOTICES if isinstance(notice, ProcoreNotice) else PART3_NOTICES
-    fields: dict[str, Any] = {
-        "topic": topic,
-        "partition": 0,
-        "offset": 7,
-        "key": notice.project_id.encode(),
-        "value": msgspec.json.encode(notice),
-        "headers": {},
-        "written_at": NOW,
-    }
-    return ConsumedRecord(**(fields | more))
-
-
-def from_procore(**fields: Any) -> ProcoreNotice:
-    said: dict[str, Any] = {
-        "project_id": "prj_1",
-        "generation": 1,
-        "notice_id": "n-1",
-        "resource": "rfi",
-        "record_id": "101",
-        "reason": "update",
-        "procore_company_id": "77",
-        "procore_project_id": "501",
-        "procore_user_id": "12",
-        "occurred_at": NOW,
-    }
-    return ProcoreNotice(**(said | fields))
-
-
-def from_part3(type_: str, **fields: Any) -> Part3Notice:
-    said: dict[str, Any] = {"project_id": "prj_1", "notice_id": "n-1", "occurred_at": NOW}
-    return Part3Notice(type=type_, **(said | fields))  # type: ignore[arg-type]
 
 
 async def test_the_same_notice_twenty_times_is_one_look(bench: Bench) -> None:
@@ -268,13 +181,44 @@ async def test_a_project_that_is_not_connected_is_no_work(bench: Bench) -> None:
     assert [row["project_id"] for row in await bench.rows("looks")] == ["prj_1"]
 
 
-async def test_nothing_of_a_batch_is_kept_when_the_token_service_is_away(bench: Bench) -> None:
+async def test_a_project_that_is_not_connected_is_asked_for_once_a_minute(bench: Bench) -> None:
+    clock = [100.0]
+    bench.intake.monotonic = lambda: clock[0]
+    notice = record_of(from_procore(project_id="prj_never"))
+    for _ in range(5):
+        await bench.intake.handle([notice])
+    assert bench.learned == ["prj_never"]
+    clock[0] += 61
+    await bench.intake.handle([notice])
+    assert bench.learned == ["prj_never"] * 2
+
+
+async def test_the_notices_of_others_do_not_wait_for_an_unknown_project(bench: Bench) -> None:
     async def away(project_id: str) -> None:
         raise TryLater("away", reason="token_service_down")
 
     bench.intake.learn = away
-    with pytest.raises(TryLater):
-        await bench.intake.handle(
-            [record_of(from_procore()), record_of(from_procore(project_id="prj_new"))]
-        )
-    assert await bench.rows("looks") == []
+    unknown = record_of(from_procore(project_id="prj_new"))
+    await bench.intake.handle([unknown, record_of(from_procore())])
+    assert [row["project_id"] for row in await bench.rows("looks")] == ["prj_1"]
+    bench.intake.learn, bench.connects = bench.learn, {"prj_new"}
+    await bench.intake.handle([unknown])
+    assert len(await bench.rows("looks")) == 2
+
+
+async def test_a_notice_leaves_the_claim_of_a_look_under_way_and_asks_for_another(
+    bench: Bench,
+) -> None:
+    looks = Looks(bench.postgres, "w-1", retry_max_s=60)
+    await bench.intake.handle([record_of(from_procore())])
+    await bench.postgres.execute("UPDATE mirror.looks SET due_at = now()")
+    (look,) = await looks.claim([])
+    await bench.intake.handle([record_of(from_procore(notice_id="n-2"))])
+    row = await bench.postgres.fetchrow(
+        "SELECT claimed_by, due_at > now() + interval '1 minute' AS kept FROM mirror.looks"
+    )
+    assert row is not None
+    assert (row["claimed_by"], row["kept"]) == ("w-1", True)
+    await looks.done(look)
+    (again,) = await bench.rows("looks")
+    assert (again["claimed_by"], again["asked"], again["notice_id"]) == (None, 2, "n-2")
