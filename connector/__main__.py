@@ -7,6 +7,7 @@ from connector.diagnosis import doctor
 from connector.mending import replay, resync
 from connector.preparing import migrate, topics
 from connector.reporting import status
+from connector.rotating import rotate
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -22,7 +23,7 @@ def main() -> None:
     """
 
 
-for command in (migrate, topics, doctor, status, resync, replay, demo):
+for command in (migrate, topics, doctor, status, resync, replay, rotate, demo):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""`connector resync`, `replay` and `rotate`: put right what went wrong."""
+"""`connector resync` and `replay`: put right what went wrong."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 import click
 
+from connector.dead_letters import LetterSettings, hand_in, letters
 from services.errors import TryLater
+from services.kafka import KafkaAway
 from services.postgres import Postgres, open_postgres
 from services.settings import read_or_exit
 
@@ -63,13 +65,36 @@ def resync(project_id: str, record: str | None) -> None:
 @click.command()
 @click.option("--project", "project_id", metavar="ID", help="Only this project's.")
 @click.option("--all", "everything", is_flag=True, help="Of every project.")
-def replay(project_id: str | None, everything: bool) -> None:
+@click.option(
+    "--dead-letters", is_flag=True, help="Also hand in deliveries that could not be read again."
+)
+def replay(project_id: str | None, everything: bool, dead_letters: bool) -> None:
     """Try what failed or waits again now, instead of when it is due.
 
     Without --project or --all: only show what would be tried. A held return is checked again and
-    goes only if its cause is gone; nothing is ever sent twice by a replay.
+    goes only if its cause is gone; nothing is ever sent twice by a replay. --dead-letters is for
+    after a release that can read what an earlier one could not.
     """
     asyncio.run(_with_postgres(lambda postgres: _replay(postgres, project_id, everything)))
+    if dead_letters:
+        settings = read_or_exit(LetterSettings.read)
+        try:
+            asyncio.run(_replay_letters(settings, project_id, everything))
+        except KafkaAway as error:
+            raise click.ClickException(str(error)) from error
+
+
+async def _replay_letters(
+    settings: LetterSettings, project_id: str | None, everything: bool
+) -> None:
+    found = await letters(settings, project_id)
+    for letter in found:
+        click.echo(f"{letter.project_id}  {letter.source}: {letter.cause}")
+    if not found:
+        click.echo("There are no dead letters.")
+    elif project_id is not None or everything:
+        outcomes = await hand_in(settings, found)
+        click.echo(", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()) + ".")
 
 
 async def _with_postgres(work: Callable[[Postgres], Awaitable[None]]) -> None:

@@ -18,6 +18,13 @@ MAYA = ("Maya Lindqvist", "maya@lindqvist-architects.example")
 TOMAS = ("Tomás Rivera", "tomas@rivera-structural.example")
 RAY = ("Ray Delgado", "ray@clearspan-glass.example")
 
+ADMIN = {"email": DANA[1], "level": "Admin", "levels": {"admin": "Admin"}}
+OTHER_PROJECTS = (  # hers too, so that there is something to choose from
+    ("Harbour Point Parkade", "24-021"),
+    ("Alder Court Housing", "23-006"),
+    ("Eastgate Community Pool", "25-002"),
+)
+
 
 def procore_world(rfis: int = RFIS, submittals: int = SUBMITTALS) -> dict[str, Any]:
     """Return what to seed Procore's stand-in with: two companies, four people, their projects."""
@@ -40,7 +47,7 @@ def procore_world(rfis: int = RFIS, submittals: int = SUBMITTALS) -> dict[str, A
                 "number": "24-017",
                 "company": BUILDERS,
                 "members": [
-                    {"email": DANA[1], "level": "Admin", "levels": {"admin": "Admin"}},
+                    ADMIN,
                     {"email": MAYA[1]},
                     {"email": TOMAS[1]},
                     {"email": RAY[1]},
@@ -51,11 +58,15 @@ def procore_world(rfis: int = RFIS, submittals: int = SUBMITTALS) -> dict[str, A
                 "engineer": TOMAS[1],
                 "trade": RAY[1],
             },
+            *[
+                {"name": name, "number": number, "company": BUILDERS, "members": [ADMIN]}
+                for name, number in OTHER_PROJECTS
+            ],
             {
                 "name": "Harbor Street Bridge",
                 "number": "25-003",
                 "company": CIVIL,
-                "members": [{"email": DANA[1], "level": "Admin", "levels": {"admin": "Admin"}}],
+                "members": [ADMIN],
             },
         ],
     }

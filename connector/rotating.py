@@ -1,0 +1,76 @@
+"""`connector rotate`: after a new first key is in place, bring on what the old one made."""
+
+import asyncio
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from services.errors import ConnectorError
+from services.http_client import HttpClient
+from services.service_tokens import issue_service_token
+from services.settings import KeyRing, Reader, read_or_exit
+from services.token_client import TokenClient
+
+
+@click.group()
+def rotate() -> None:
+    """Replace secrets without downtime.
+
+    Put the new key first in its variable, leave the old one behind it, restart the programs that
+    read it, run the command here, and take the old key out when nothing needs it any more.
+    Encryption keys (TOKEN_ENCRYPTION_KEYS) need no command: the token service seals grants with
+    the first key by itself within minutes.
+    """
+
+
+@rotate.command()
+@click.option("--project", "project_id", metavar="ID", help="Only this project's hook.")
+def hooks(project_id: str | None) -> None:
+    """Give every connected project's hook the secret of the first key of WEBHOOK_SECRET_KEYS.
+
+    The gateway accepts the secrets of all keys meanwhile. Ends with 1 when a hook could not be
+    brought on; run it again after what it names is mended.
+    """
+    urls, keys = read_or_exit(_settings)
+    if asyncio.run(_rotate(urls, keys, project_id)):
+        raise SystemExit(1)
+
+
+def _settings(reader: Reader) -> tuple[tuple[str, ...], KeyRing]:
+    return reader.urls("TOKEN_SERVICE_URL"), reader.key_ring("INTERNAL_API_KEYS")
+
+
+async def _rotate(urls: tuple[str, ...], keys: KeyRing, project_id: str | None) -> int:
+    """Bring the hooks on, and return how many could not be."""
+    http = HttpClient("token service")
+    client = TokenClient(http, urls, lambda: "Bearer " + issue_service_token(keys, "operator"))
+    console, failed = Console(highlight=False), 0
+    try:
+        projects = [project_id] if project_id else await _connected(client)
+        with Progress(console=console, transient=True) as progress:
+            for one in progress.track(projects, description="hooks"):
+                try:
+                    state = await client.ensure_hook(one)
+                except ConnectorError as error:
+                    failed += 1
+                    console.print(f"{one}: {error}", markup=False)
+                else:
+                    console.print(f"{one}: {state}", markup=False)
+        console.print(f"{len(projects) - failed} of {len(projects)} hooks are as they should be.")
+    except ConnectorError as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        await http.close()
+    return failed
+
+
+async def _connected(client: TokenClient) -> list[str]:
+    found: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = await client.connections(updated_after=None, cursor=cursor)
+        found += [one.project_id for one in page.items if one.state == "active"]
+        cursor = page.next_cursor
+        if not cursor:
+            return found
