@@ -54,6 +54,7 @@ class Housekeeping:
             Duty("ended_visits", 300.0, sessions.forget_ended),
             Duty("seals", 300.0, self.seal_again),
             Duty("warm_grants", 900.0, self.keep_warm),
+            Duty("journal", 3_600.0, store.forget_attempts),
         )
 
     async def run(self) -> None:

@@ -9,6 +9,7 @@ ANSWERS = (
     "procore_down",
     "postgres_down",
 )
+REFRESH_ANSWERS = ("given", "invalid_grant", "not_sent", "not_processed", "unknown")
 
 
 class Measures:
@@ -19,4 +20,9 @@ class Measures:
             "connector_access_token_requests",
             "Requests for access tokens, by what came of them.",
             {"answer": ANSWERS},
+        )
+        self.refreshes = metrics.counter(
+            "connector_token_refreshes",
+            "Refresh tokens sent to Procore, by what its answer says about them.",
+            {"answer": REFRESH_ANSWERS},
         )

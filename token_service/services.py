@@ -83,7 +83,8 @@ class _GrantParts:
 
 def assemble(settings: Settings, outside: Outside) -> Services:
     """Put the service together; nothing is opened or sent here."""
-    grants = _grant_parts(settings, outside)
+    measures = Measures(outside.metrics)
+    grants = _grant_parts(settings, outside, measures)
     people = Grants(outside.database, grants.store, grants.pending, grants.revoking)
     sessions = SessionStore(outside.database, settings.public_url)
     api = ProcoreApi(outside.procore_http, settings.procore_api_url, grants.tokens)
@@ -114,7 +115,7 @@ def assemble(settings: Settings, outside: Outside) -> Services:
             tokens=grants.tokens,
             connections=connections,
             callers=Callers(settings.internal_keys),
-            measures=Measures(outside.metrics),
+            measures=measures,
         ),
         housekeeping=Housekeeping(
             store=grants.store,
@@ -126,7 +127,7 @@ def assemble(settings: Settings, outside: Outside) -> Services:
     )
 
 
-def _grant_parts(settings: Settings, outside: Outside) -> _GrantParts:
+def _grant_parts(settings: Settings, outside: Outside, measures: Measures) -> _GrantParts:
     issuer = urlsplit(settings.procore_login_url).hostname or ""
     sealer = Sealer(settings.sealing_keys)
     store = GrantStore(outside.database, sealer, issuer)
@@ -148,6 +149,7 @@ def _grant_parts(settings: Settings, outside: Outside) -> _GrantParts:
         limits=RefreshLimits(
             deadline_s=settings.refresh_deadline_s, lease_s=settings.refresh_lease_s
         ),
+        count=measures.refreshes.add,
     )
     return _GrantParts(
         store=store,

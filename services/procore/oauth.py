@@ -9,7 +9,7 @@ import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, TypeGuard
+from typing import Any, ClassVar, Final, TypeAlias, TypeGuard
 
 import httpx2
 import msgspec
@@ -60,11 +60,14 @@ class Given:
 
     pair: TokenPair
     lifetime_was_odd: bool = False
+    word: ClassVar[str] = "given"
 
 
 @dataclass(frozen=True, slots=True)
 class InvalidGrant:
     """Procore does not know the code or refresh token, or not any more."""
+
+    word: ClassVar[str] = "invalid_grant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class NotSent:
     """Nothing left the house, so nothing is spent."""
 
     because: str
+    word: ClassVar[str] = "not_sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ class NotProcessed:
 
     because: str
     wait_s: float | None = None
+    word: ClassVar[str] = "not_processed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,7 @@ class Unknown:
     """It was sent, and whether the token is spent cannot be told."""
 
     because: str
+    word: ClassVar[str] = "unknown"
 
 
 TokenAnswer: TypeAlias = Given | InvalidGrant | NotSent | NotProcessed | Unknown

@@ -5,7 +5,7 @@ from datetime import datetime
 import httpx2
 import pytest
 
-from services.errors import NeedsPerson, TryLater
+from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.hook_secrets import hook_secret
 from tests.token_service.conftest import ANNA, BEN, Part3Host, Running, replica, ring
 from tests.token_service.login_host import LoginHost
@@ -99,17 +99,15 @@ async def test_without_its_hook_there_is_no_connection(
         procore.next_answers = [httpx2.Response(403, json={"errors": "no"})]
     else:
         procore.resources = RESOURCES[:1]
-    with pytest.raises((NeedsPerson, TryLater)) as caught:
+    with pytest.raises(ConnectorError) as caught:
         await connections.create(order())
-    assert (
-        caught.value.reason
-        == {
-            "down": "procore_down",
-            "not_installed": "app_not_installed",
-            "refused": "not_permitted",
-            "not_offered": "hook_refused",
-        }[what]
-    )
+    expected = {
+        "down": "procore_down",
+        "not_installed": "app_not_installed",
+        "refused": "not_permitted",
+        "not_offered": "hook_refused",
+    }[what]
+    assert getattr(caught.value, "reason", None) == expected
     assert await connections.view("p-1") is None
     assert await connections.get("p-1") is None
     assert (await connections.changed(None, None)).items == ()
@@ -191,7 +189,6 @@ async def test_disconnecting_stops_both_directions_and_removes_the_hook(
     assert procore.hooks == {}
     with pytest.raises(NeedsPerson) as caught:
         await connections.create(order())  # the back button, and the old form
-    assert isinstance(caught.value, NeedsPerson | TryLater)
     assert caught.value.reason == "form_used"
 
 

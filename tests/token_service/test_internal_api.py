@@ -164,7 +164,7 @@ async def test_one_callers_flood_is_held_back(
 ) -> None:
     callers = running.services.internal.callers
     monkeypatch.setattr(callers, "_monotonic", lambda: 1_000.0)
-    assert all(callers.may_ask("sync_worker") for _ in range(1_000))
+    assert all(callers.may_ask("sync_worker") for _ in range(2_000))
     held_back = await call(running, "POST", "/internal/access-tokens", {"user_id": "anna"})
     assert (held_back.status_code, held_back.json()["code"]) == (429, "rate_limited")
     other = await running.internal.get("/internal/connections", headers=bearer(running, "operator"))

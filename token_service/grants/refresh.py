@@ -73,6 +73,7 @@ class Refresher:
         *,
         owner: str,
         limits: RefreshLimits,
+        count: Callable[[str], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -81,6 +82,7 @@ class Refresher:
         self._audit = audit
         self._owner = owner
         self._limits = limits
+        self._count = count
         self._monotonic = monotonic
         self._running: dict[str, asyncio.Task[None]] = {}
 
@@ -158,6 +160,7 @@ class Refresher:
             raise
 
     async def _settle(self, grant: Grant, lease: Lease, answer: TokenAnswer) -> None:
+        self._count(answer.word)
         match answer:
             case Given():
                 if answer.lifetime_was_odd:

@@ -14,6 +14,7 @@ from token_service.grants.seal import SealBroken, Sealed, Sealer
 
 ACCESS = "grants.access"
 REFRESH = "grants.refresh"
+JOURNAL_KEPT_DAYS = 90
 
 GRANT_COLUMNS = """
 user_id, procore_user_id, procore_login, procore_name, state, reason, version, sealed_access,
@@ -134,6 +135,9 @@ WHERE user_id = $1 AND version = $2 AND reason = $3
 SEAL_AGAIN = """
 UPDATE authority.grants SET sealed_access = $4, sealed_refresh = $5, key_id = $6
 WHERE user_id = $1 AND version = $2 AND key_id = $3 RETURNING user_id
+"""
+FORGET_ATTEMPTS = """
+DELETE FROM authority.refresh_attempts WHERE started_at < now() - make_interval(days => $1)
 """
 DELETE_GRANT = "DELETE FROM authority.grants WHERE user_id = $1 AND version = $2 RETURNING user_id"
 
@@ -325,6 +329,10 @@ class GrantStore:
         """Return whose grants were last refreshed longer ago than that."""
         rows = await self._database.fetch(LIST_OLD_GRANTS, older_than_s, self._issuer)
         return [row["user_id"] for row in rows]
+
+    async def forget_attempts(self) -> None:
+        """Delete the journal's old lines; a spool is long home by then."""
+        await self._database.execute(FORGET_ATTEMPTS, JOURNAL_KEPT_DAYS)
 
     async def seal_again(self) -> int:
         """Seal with the present key what another one sealed; return how many rows were."""

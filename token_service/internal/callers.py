@@ -9,8 +9,8 @@ from starlette.requests import Request
 from services.service_tokens import BadToken, verify_service_token
 from services.settings import KeyRing
 
-PER_SECOND = 300.0
-BURST = 1_000.0
+PER_SECOND = 1_000.0
+BURST = 2_000.0
 
 
 @dataclass(slots=True)

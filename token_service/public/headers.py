@@ -2,7 +2,7 @@
 
 from services.http_exchange import AsgiApp, Message, Receive, Scope, Send
 
-HSTS = "max-age=31536000; includeSubDomains"
+HSTS = "max-age=31536000"
 EVERYWHERE = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
