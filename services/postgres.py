@@ -35,8 +35,8 @@ MIGRATION_LOCK = 7_215_330_401  # any number, the same in every process
 class Queries(Protocol):
     """What code that runs SQL needs: the pool and a transaction both have it."""
 
-    async def execute(self, sql: str, *args: Any) -> str:
-        """Run a statement and return its command tag, e.g. `UPDATE 1`."""
+    async def execute(self, sql: str, *args: Any) -> None:
+        """Run a statement. One whose effect matters says RETURNING and is fetched."""
 
     async def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run a statement once a row, atomically."""
@@ -57,11 +57,10 @@ class Postgres:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def execute(self, sql: str, *args: Any) -> str:
-        """Run a statement and return its command tag. Raises TryLater when Postgres is away."""
+    async def execute(self, sql: str, *args: Any) -> None:
+        """Run a statement. Raises TryLater when Postgres is away."""
         async with self._connection() as connection:
-            tag: str = await connection.execute(sql, *args)
-            return tag
+            await connection.execute(sql, *args)
 
     async def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run a statement once a row, atomically. Raises TryLater when Postgres is away."""

@@ -41,6 +41,7 @@ RETURNING l.project_id, l.kind, l.procore_id, l.asked, l.attempts, l.priority, l
 DONE = """
 DELETE FROM mirror.looks
 WHERE (project_id, kind, procore_id, asked, claimed_by) = ($1, $2, $3, $4, $5)
+RETURNING 1
 """
 ASKED_MEANWHILE = """
 UPDATE mirror.looks SET claimed_by = NULL, attempts = 0, reason = NULL, message = NULL,
@@ -113,8 +114,7 @@ class Looks:
     async def done(self, look: Look) -> None:
         """Forget a look, unless it was asked for again while it was under way."""
         key = (look.project_id, look.kind, look.procore_id)
-        tag = await self._postgres.execute(DONE, *key, look.asked, self._worker_id)
-        if tag == "DELETE 0":
+        if not await self._postgres.fetchval(DONE, *key, look.asked, self._worker_id):
             await self._postgres.execute(ASKED_MEANWHILE, *key, self._worker_id)
         await self._postgres.execute(COUNT_DONE, look.project_id, look.kind)
 

@@ -53,9 +53,8 @@ class Written:
     def __init__(self) -> None:
         self.rows: list[tuple[Any, ...]] = []
 
-    async def execute(self, sql: str, *args: Any) -> str:
+    async def execute(self, sql: str, *args: Any) -> None:
         self.rows.append(args)
-        return "INSERT 0 1"
 
     async def executemany(self, sql: str, rows: Any) -> None:
         raise NotImplementedError
