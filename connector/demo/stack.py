@@ -104,6 +104,7 @@ class Stack:
             "PART3_ORIGIN": self.part3,
             "TOKEN_SERVICE_URL": self.internal,
             "HTTP_HOST": LOOPBACK,
+            "REFRESH_SPOOL_DIR": str(run.folder / "spool"),
             "LOG_LEVEL": "info",
             **FAST,
             **(overrides or {}),
