@@ -166,7 +166,7 @@ class Part3:
 
     async def pending_returns(self, project_id: str) -> tuple[Return, ...]:
         """List what is pending, oldest first, every page of it."""
-        found: list[Return] = []
+        found: dict[str, Return] = {}
         cursor: str | None = None
         while True:
             params = _given({"state": "pending", "cursor": cursor})
@@ -176,10 +176,11 @@ class Part3:
             if answer.status == NOT_FOUND:
                 return ()
             page = _read(answer, dict)
-            found += _convert(page.get("items", []), list[Return])
+            known = len(found)
+            found |= {one.id: one for one in _convert(page.get("items", []), list[Return])}
             cursor = page.get("next_cursor")
-            if not cursor:
-                return tuple(found)
+            if not cursor or len(found) == known:  # an end, or pages that go round
+                return tuple(found.values())
 
     async def report(self, project_id: str, return_id: str, delivery: Delivery) -> None:
         """Tell where a return stands; when Part3 has its last word already, it keeps that."""

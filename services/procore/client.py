@@ -86,17 +86,8 @@ class Procore:
     async def replies(self, place: Place, rfi_id: str, *, whose: str) -> tuple[Answer, ...]:
         """Read all replies of an RFI, every page of them."""
         path = f"{_list_path(place, 'rfi')}/{_segment(rfi_id)}/replies"
-        found: list[Answer] = []
-        page: int | None = 1
-        while page is not None:
-            params = {"page": str(page), "per_page": str(PER_PAGE)}
-            answer = await self._caller.read(
-                place, path, whose=whose, priority=Priority.RETURN, params=params
-            )
-            items = _objects(json_of(answer))
-            found += read_many(items, read_answer)
-            page = _next_page(answer.headers.get("link", ""), page, len(items))
-        return tuple(found)
+        items = await self._every_page(place, path, whose=whose, priority=Priority.RETURN)
+        return read_many(items, read_answer)
 
     async def page(
         self,
@@ -133,20 +124,30 @@ class Procore:
     ) -> frozenset[str]:
         """Return the ids in a kind's recycle bin; empty where there is none to be seen."""
         path = f"{_list_path(place, kind)}/recycle_bin"
-        found: set[str] = set()
+        try:
+            items = await self._every_page(place, path, whose=whose, priority=priority)
+        except NotVisible:
+            return frozenset()
+        return frozenset(one for item in items if (one := id_of(item.get("id"))) is not None)
+
+    async def _every_page(
+        self, place: Place, path: str, *, whose: str, priority: Priority
+    ) -> list[dict[str, Any]]:
+        """Read a list to its end: each item once, though pages overlap while it changes."""
+        found: dict[str | None, dict[str, Any]] = {}
         page: int | None = 1
         while page is not None:
             params = {"page": str(page), "per_page": str(PER_PAGE)}
-            try:
-                answer = await self._caller.read(
-                    place, path, whose=whose, priority=priority, params=params
-                )
-            except NotVisible:
-                return frozenset()
+            answer = await self._caller.read(
+                place, path, whose=whose, priority=priority, params=params
+            )
             items = _objects(json_of(answer))
-            found |= {one for item in items if (one := id_of(item.get("id"))) is not None}
+            known = len(found)
+            found |= {id_of(item.get("id")): item for item in items}
             page = _next_page(answer.headers.get("link", ""), page, len(items))
-        return frozenset(found)
+            if len(found) == known:  # paging is ignored, or the pages go round
+                break
+        return list(found.values())
 
     async def response_options(self, place: Place, *, whose: str) -> tuple[ResponseOption, ...]:
         """Read the answers that the project lets its approvers give."""

@@ -91,6 +91,10 @@ class Origins:
             return
         if not any(_matches(origin, pattern) for pattern in self.allowed):
             raise OriginRefused(origin)
+        # The name is resolved once more by the call itself, and may lead elsewhere then: only TLS
+        # makes sure that whoever answers is the host that fits the pattern.
+        if not origin.startswith("https://"):
+            raise OriginRefused(origin)
         if await _leads_inside(httpx2.URL(url).host):
             raise OriginRefused(origin)
 

@@ -2,6 +2,7 @@
 
 import copy
 import random
+import re
 from html.parser import HTMLParser
 from typing import Any
 
@@ -186,10 +187,11 @@ class Executable(HTMLParser):
                    "link", "meta", "base", "input", "video", "audio", "template"}:  # fmt: skip
             self.found.append(tag)
         for name, value in attrs:
-            scheme = (value or "").partition(":")[0].strip().lower()
+            bare = re.sub(r"[\x00-\x20]", "", value or "").lower()  # as browsers read a scheme
+            scheme = re.match("[a-z][a-z0-9+.-]*(?=:)", bare)
             if name.startswith("on") or name in {"style", "srcset", "src", "srcdoc", "formaction"}:
                 self.found.append(name)
-            if name == "href" and scheme not in {"http", "https", "mailto"} and ":" in str(value):
+            if name == "href" and scheme and scheme[0] not in {"http", "https", "mailto"}:
                 self.found.append(str(value))
 
 
