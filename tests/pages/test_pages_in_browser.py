@@ -132,11 +132,11 @@ async def test_progress_moves_without_a_reload_and_ends_in_the_connection(
     await page.goto(PAGE)
     await page.evaluate("window.stillTheSamePage = true")
     phase = page.locator("[data-show=rfi_phase]")
-    await expect(phase).to_have_text("10 of 40 in Part3")
+    await expect(phase).to_have_text("10 of 40 done")
     assert await faults(page) == []
     await sweep_row(mirror, "rfi", found=40, done=25, files_found=10, files_done=5)
     await sweep_row(mirror, "submittal", found=60, done=30)
-    await expect(phase).to_have_text("25 of 40 in Part3")
+    await expect(phase).to_have_text("25 of 40 done")
     await expect(page.get_by_label("RFIs")).to_have_js_property("value", 30)
     await expect(page.get_by_label("Submittals")).to_have_js_property("max", 60)
     assert await page.evaluate("window.stillTheSamePage")
@@ -179,11 +179,11 @@ async def test_progress_comes_back_after_an_outage(
     await page.route("**/progress", lambda route: route.fulfill(status=204))
     await page.goto(PAGE)
     phase = page.locator("[data-show=rfi_phase]")
-    await expect(phase).to_have_text("10 of 40 in Part3")
+    await expect(phase).to_have_text("10 of 40 done")
     await sweep_row(mirror, "rfi", found=40, done=31)
     await page.unroute("**/progress")
     await page.clock.run_for(15_000)
-    await expect(phase).to_have_text("31 of 40 in Part3")
+    await expect(phase).to_have_text("31 of 40 done")
 
 
 async def test_times_are_the_readers_own_and_the_tooltip_says_utc(page: Page, world: World) -> None:

@@ -70,7 +70,7 @@ async def test_a_backfill_shows_found_done_files_and_bars(
     await sweep_row(mirror, "submittal", found=25, next_page=2)
     await gina.open(PAGE)
     assert gina.main("data-state") == "backfilling"
-    assert "18 of 40 in Part3" in gina.text
+    assert "18 of 40 done" in gina.text
     assert "20 of 52 files copied" in gina.text
     assert "Listing Submittals in Procore: 25 found so far" in gina.text
     known, unknown = gina.page.find_all("progress")
@@ -202,10 +202,10 @@ async def test_the_stream_sends_what_a_reload_would_show(
     assert (await anext(events)).startswith("retry:")
     first = await anext(events)
     assert first.startswith("event: progress\n")
-    assert "18 of 40 in Part3" in first
+    assert "18 of 40 done" in first
     await sweep_row(mirror, "rfi", found=40, done=30)
     changed = [await anext(events) for _ in range(2)]
-    assert any("30 of 40 in Part3" in event for event in changed)
+    assert any("30 of 40 done" in event for event in changed)
     await sweep_row(mirror, "rfi", found=40, done=40, backfilled=True)
     await sweep_row(mirror, "submittal", found=60, done=60, backfilled=True)
     rest = [event async for event in events]
