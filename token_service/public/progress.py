@@ -214,7 +214,7 @@ def phase_words(sweep: Sweep) -> str:
     nouns = f"{kind(sweep.kind)}s"
     if sweep.backfilled_at is not None:
         return (
-            f"All {counted(sweep.found, kind(sweep.kind))} are in Part3"
+            f"All {counted(sweep.found, kind(sweep.kind))} done"
             if sweep.found
             else (f"There are no {nouns} in Procore yet")
         )
@@ -222,7 +222,8 @@ def phase_words(sweep: Sweep) -> str:
         return "Waiting to start"
     if sweep.still_listing:
         return f"Listing {nouns} in Procore: {sweep.found:,} found so far"
-    return f"{sweep.done:,} of {sweep.found:,} in Part3"
+    # not "in Part3": what a list says is there from the first pass, and drafts never come
+    return f"{sweep.done:,} of {sweep.found:,} done"
 
 
 def files_words(sweep: Sweep) -> str:
