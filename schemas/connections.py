@@ -49,6 +49,25 @@ class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
         return f"AccessToken(procore_user_id={self.procore_user_id!r}, ***)"
 
 
+class Authorization(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who has authorized, and since when."""
+
+    user_id: str
+    authorized_at: datetime
+
+
+class Authorizations(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of some people have a working authorization, oldest first."""
+
+    items: tuple[Authorization, ...]
+
+
+class AuthorizationsRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask which of some people have a working authorization."""
+
+    user_ids: tuple[str, ...]
+
+
 class GrantProblem(msgspec.Struct, frozen=True, kw_only=True):
     """RFC 9457 problem with a code of ours."""
 

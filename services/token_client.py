@@ -1,8 +1,10 @@
 """The token service's internal port, as the workers call it."""
 
+import asyncio
 import hashlib
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -10,15 +12,26 @@ from urllib.parse import quote
 
 import msgspec
 
-from schemas.connections import AccessToken, Connection, ConnectionPage, GrantProblem
+from schemas.connections import (
+    AccessToken,
+    Authorization,
+    Authorizations,
+    AuthorizationsRequest,
+    Connection,
+    ConnectionPage,
+    GrantProblem,
+)
 from services.errors import TryLater
 from services.http_client import Answer, HttpClient, NoAnswer, NotSent
 from services.procore.errors import GrantRefused
 
 T = TypeVar("T")
 
-KEPT_AT_MOST_S = 600.0
-"""How long a worker keeps an access token in memory; it is gone from there with its expiry too."""
+FRESH_S = 60.0
+"""How long a token is used without asking whether its person has authorized anew, or taken it back.
+
+One that is older still serves while the token service is away, until shortly before it expires.
+"""
 
 EXPIRY_MARGIN_S = 120.0
 OK, NOT_FOUND, CONFLICT = 200, 404, 409
@@ -27,6 +40,7 @@ OK, NOT_FOUND, CONFLICT = 200, 404, 409
 @dataclass(frozen=True, slots=True)
 class _Held:
     token: AccessToken
+    fresh_until: float  # Unix seconds
     until: float  # Unix seconds
 
 
@@ -52,6 +66,7 @@ class TokenClient:
         self._authorization = authorization
         self._now = now
         self._tokens: dict[str, _Held] = {}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def access_token(self, user_id: str) -> AccessToken:
         """Return a person's access token.
@@ -61,15 +76,31 @@ class TokenClient:
             TryLater: the token service cannot say now.
         """
         held = self._tokens.get(user_id)
-        if held is not None and held.until > self._now():
+        if held is not None and held.fresh_until > self._now():
             return held.token
-        return await self._fetch(user_id, rejected=None)
+        async with self._turns[user_id]:  # callers at the same moment share one answer
+            held = self._tokens.get(user_id)
+            if held is not None and held.fresh_until > self._now():
+                return held.token
+            try:
+                return await self._fetch(user_id, rejected=None)
+            except TryLater:
+                if held is not None and held.until > self._now():
+                    return held.token
+                raise
+            except GrantRefused:
+                self._tokens.pop(user_id, None)
+                raise
 
     async def replacement_for(self, user_id: str, rejected: AccessToken) -> AccessToken:
         """Return another access token after one got a 401. Raises as `access_token`."""
-        self._tokens.pop(user_id, None)
-        digest = hashlib.sha256(rejected.access_token.encode()).hexdigest()
-        return await self._fetch(user_id, rejected=digest)
+        async with self._turns[user_id]:
+            held = self._tokens.get(user_id)
+            if held is not None and held.token.access_token != rejected.access_token:
+                return held.token  # somebody else got the 401 first
+            self._tokens.pop(user_id, None)
+            digest = hashlib.sha256(rejected.access_token.encode()).hexdigest()
+            return await self._fetch(user_id, rejected=digest)
 
     def forget(self, user_id: str) -> None:
         """Ask afresh next time: the person may have authorized since, or taken it back."""
@@ -93,6 +124,13 @@ class TokenClient:
         answer = await self._ask("GET", "/internal/connections", params=params)
         return _read(answer, ConnectionPage)
 
+    async def authorized_among(self, user_ids: Sequence[str]) -> tuple[Authorization, ...]:
+        """Return which of some people have a working authorization, oldest first."""
+        asked = AuthorizationsRequest(user_ids=tuple(user_ids))
+        body = {"content": msgspec.json.encode(asked)}
+        answer = await self._ask("POST", "/internal/authorizations", **body)
+        return _read(answer, Authorizations).items
+
     async def ensure_hook(self, project_id: str) -> str:
         """Have a connection's hook compared with what it should be; return ok, created, repaired.
 
@@ -113,8 +151,8 @@ class TokenClient:
         if answer.status in (NOT_FOUND, CONFLICT):
             raise _grant_refused(user_id, answer)
         token = _read(answer, AccessToken)
-        until = min(token.expires_at.timestamp() - EXPIRY_MARGIN_S, self._now() + KEPT_AT_MOST_S)
-        self._tokens[user_id] = _Held(token, until)
+        until = token.expires_at.timestamp() - EXPIRY_MARGIN_S
+        self._tokens[user_id] = _Held(token, min(until, self._now() + FRESH_S), until)
         return token
 
     async def _ask(self, method: str, path: str, **request: Any) -> Answer:

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from schemas.connections import AccessToken
+from schemas.connections import AccessToken, Authorizations
 from services.errors import NeedsPerson, TryLater
 from token_service.audit import Audit, Entry
 from token_service.grants.deciding import (
@@ -102,6 +102,10 @@ class AccessTokens:
             expires_at=grant.expires_at,
             procore_user_id=grant.procore_user_id,
         )
+
+    async def authorized_among(self, user_ids: Sequence[str]) -> Authorizations:
+        """Return which of these people have a working authorization, oldest first."""
+        return Authorizations(items=tuple(await self._store.authorized_among(user_ids)))
 
     async def current(self, user_id: str, *, rejected: str | None = None) -> Grant:
         """Return the grant once its access token may be used. Raises as `get`."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from schemas.connections import Authorization
 from services.postgres import Postgres, Queries, Row
 from services.procore.oauth import TokenPair
 from services.settings import Secret
@@ -27,6 +28,11 @@ greatest(0, extract(epoch FROM refresh_not_before - now()))::float8 AS wait_s
 READ_GRANT = f"""
 SELECT {GRANT_COLUMNS} FROM authority.grants WHERE (user_id, issuer) = ($1, $2)
 """  # noqa: S608 - constants
+LIST_AUTHORIZED = """
+SELECT user_id, authorized_at FROM authority.grants
+WHERE state = 'authorized' AND issuer = $2 AND user_id = ANY($1)
+ORDER BY authorized_at, user_id
+"""
 LIST_OLD_GRANTS = """
 SELECT user_id FROM authority.grants
 WHERE state = 'authorized' AND issuer = $2
@@ -324,6 +330,11 @@ class GrantStore:
     async def delete(self, database: Queries, grant: Grant) -> bool:
         """Forget a grant's tokens; False if the pair has changed since it was read."""
         return await database.fetchval(DELETE_GRANT, grant.user_id, grant.version) is not None
+
+    async def authorized_among(self, user_ids: Sequence[str]) -> Sequence[Authorization]:
+        """Return which of these people have a working authorization, oldest first."""
+        rows = await self._database.fetch(LIST_AUTHORIZED, list(user_ids), self._issuer)
+        return [Authorization(**dict(row)) for row in rows]
 
     async def old_ones(self, older_than_s: float) -> Sequence[str]:
         """Return whose grants were last refreshed longer ago than that."""

@@ -6,6 +6,7 @@ No answer ever holds a refresh token, and there is no way to ask for more than o
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -14,10 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from schemas.connections import AccessTokenRequest
+from schemas.connections import AccessTokenRequest, AuthorizationsRequest
 from services.errors import NeedsPerson, TryLater
 from services.health import Health, health_routes
 from services.service_tokens import BadToken
+from token_service.connections.agreements import DispositionStore
 from token_service.connections.shapes import BadCursor
 from token_service.connections.store import ConnectionStore
 from token_service.grants.access import AccessTokens
@@ -26,11 +28,13 @@ from token_service.internal.problems import answer, problem, seconds_until
 from token_service.measures import Measures
 
 MAX_BODY_BYTES = 4_096
+MAX_TEAM_BYTES = 65_536  # the ids of a whole team
 MAX_ID_CHARACTERS = 256
 STATUS_OF = {"not_authorized": 404, "not_found": 404}
 MENDED_BY_A_PERSON = 409
 
 log = structlog.get_logger()
+T = TypeVar("T")
 Handler = Callable[[Request, str], Awaitable[Response]]
 
 
@@ -48,6 +52,7 @@ class InternalApi:
 
     tokens: AccessTokens
     connections: ConnectionStore
+    dispositions: DispositionStore
     callers: Callers
     measures: Measures
 
@@ -61,6 +66,15 @@ class InternalApi:
             raise
         self.measures.access_tokens.add("handed_out")
         return answer(token)
+
+    async def list_authorized(self, request: Request, _caller: str) -> Response:
+        """Answer which of some people have a working authorization, oldest first."""
+        asked = await _read_body(
+            request, AuthorizationsRequest, '{"user_ids": ["…"]}', MAX_TEAM_BYTES
+        )
+        for user_id in asked.user_ids:
+            _id_of(user_id)
+        return answer(await self.tokens.authorized_among(asked.user_ids))
 
     async def show_connection(self, request: Request, _caller: str) -> Response:
         """Answer with a project's connection."""
@@ -84,6 +98,12 @@ class InternalApi:
         if outcome is None:
             return _no_connection()
         return answer({"state": outcome.state, "detail": outcome.detail})
+
+    async def show_dispositions(self, request: Request, _caller: str) -> Response:
+        """Answer with what a connected project's parties agreed on, and what they propose."""
+        project_id = _id_of(request.path_params["project_id"])
+        agreed = await self.dispositions.map_of(project_id)
+        return _no_connection() if agreed is None else answer(agreed)
 
     def guarded(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """Let known callers in, and turn what is raised into problems."""
@@ -117,8 +137,10 @@ def internal_app(api: InternalApi, health: Health) -> Starlette:
     return Starlette(
         routes=[
             Route("/internal/access-tokens", api.guarded(api.hand_out), methods=["POST"]),
+            Route("/internal/authorizations", api.guarded(api.list_authorized), methods=["POST"]),
             Route("/internal/connections", api.guarded(api.list_connections), methods=["GET"]),
             Route(one, api.guarded(api.show_connection), methods=["GET"]),
+            Route(f"{one}/dispositions", api.guarded(api.show_dispositions), methods=["GET"]),
             Route(f"{one}/hook", api.guarded(api.ensure_hook), methods=["POST"]),
             *health_routes(health),
         ]
@@ -126,19 +148,25 @@ def internal_app(api: InternalApi, health: Health) -> Starlette:
 
 
 async def _asked_token(request: Request) -> AccessTokenRequest:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise Malformed("the body is too long", status=413)
-    try:
-        asked = msgspec.json.decode(bytes(body), type=AccessTokenRequest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed('the body must be {"user_id": "…", "rejected"?: "…"}') from error
+    asked = await _read_body(request, AccessTokenRequest, '{"user_id": "…", "rejected"?: "…"}')
     _id_of(asked.user_id)
     if asked.rejected is None:
         return asked
     return AccessTokenRequest(user_id=asked.user_id, rejected=asked.rejected.lower())
+
+
+async def _read_body(
+    request: Request, shape: type[T], example: str, most_bytes: int = MAX_BODY_BYTES
+) -> T:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most_bytes:
+            raise Malformed("the body is too long", status=413)
+    try:
+        return msgspec.json.decode(bytes(body), type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"the body must be {example}") from error
 
 
 def _id_of(value: str) -> str:
