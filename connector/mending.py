@@ -17,7 +17,8 @@ UPDATE mirror.records SET content_version = NULL, procore_updated_at = NULL
 WHERE project_id = $1
 """
 LIST_EVERYTHING_AGAIN = """
-UPDATE mirror.sweeps SET due_at = now(), settled_until = NULL, next_page = NULL, attempts = 0
+UPDATE mirror.sweeps SET due_at = now(), settled_until = NULL, next_page = NULL, attempts = 0,
+  retry_at = NULL, lease_owner = NULL, lease_until = NULL, fence = fence + 1
 WHERE project_id = $1
 """
 FORGET_VERSION = """
@@ -28,8 +29,8 @@ LOOK_NOW = """
 INSERT INTO mirror.looks (project_id, kind, procore_id, due_at, priority)
 VALUES ($1, $2, $3, now(), 1)
 ON CONFLICT (project_id, kind, procore_id) DO UPDATE
-SET due_at = now(), priority = 1, asked = mirror.looks.asked + 1, last_asked_at = now(),
-    attempts = 0
+SET due_at = CASE WHEN mirror.looks.claimed_by IS NULL THEN now() ELSE mirror.looks.due_at END,
+    priority = 1, asked = mirror.looks.asked + 1, last_asked_at = now(), attempts = 0
 """
 FAILING_LOOKS = """
 SELECT project_id, kind, procore_id, attempts, reason FROM mirror.looks
@@ -42,7 +43,7 @@ ORDER BY project_id, created_at
 """
 REPLAY_LOOKS = """
 UPDATE mirror.looks SET due_at = now(), attempts = 0
-WHERE attempts > 0 AND ($1::text IS NULL OR project_id = $1)
+WHERE attempts > 0 AND claimed_by IS NULL AND ($1::text IS NULL OR project_id = $1)
 """
 REPLAY_RETURNS = """
 UPDATE mirror.deliveries SET due_at = now(), asked = asked + 1

@@ -53,13 +53,13 @@ async def _work(worker: Worker, stop: asyncio.Event) -> None:
         _, late = await asyncio.wait(loops, timeout=FINISH_S)
         for task in late:
             log.warning("worker.handed_over", loop=task.get_name())
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+            _ = task.cancel()
+        _ = await asyncio.gather(*late, return_exceptions=True)
         for task in loops:
             if task in done or task.done():
                 _raise_fault(task)
     finally:
-        stopped.cancel()
+        _ = stopped.cancel()
 
 
 def _raise_fault(task: asyncio.Task[None]) -> None:

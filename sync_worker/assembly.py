@@ -17,6 +17,7 @@ from services.service_tokens import issue_service_token
 from services.token_client import TokenClient
 from sync_worker.consume import TOPICS, Intake, Wakers
 from sync_worker.duties import Duties
+from sync_worker.first_showing import FirstShowing
 from sync_worker.inbound.look_store import Looks
 from sync_worker.inbound.looking import Looking
 from sync_worker.inbound.mirror import Mirror
@@ -26,6 +27,7 @@ from sync_worker.outbound.assembly import deliveries_of
 from sync_worker.outbound.deliveries import Deliveries
 from sync_worker.outbound.readiness_loop import ReadinessLoop
 from sync_worker.projects import Projects
+from sync_worker.readers import Readers
 from sync_worker.settings import WorkerSettings
 from sync_worker.sweep_store import Sweeps
 from sync_worker.sweeping import Sweeping
@@ -59,7 +61,7 @@ async def assembled(settings: WorkerSettings, metrics: Metrics) -> AsyncIterator
         publisher = await open_things.enter_async_context(Publisher(settings.kafka))
         clients = [HttpClient(name) for name in ("Procore", "storage", "Part3", "token service")]
         for client in clients:
-            open_things.push_async_callback(client.close)
+            _ = open_things.push_async_callback(client.close)
         yield _worker(settings, metrics, postgres, publisher, *clients)
 
 
@@ -95,7 +97,6 @@ def _worker(
         postgres,
         tokens,
         part3,
-        recheck_s=timing.recheck_s,
         retry_max_s=timing.retry_max_s,
     )
     leases, records = Leases(postgres, me), Records(postgres)
@@ -109,11 +110,15 @@ def _worker(
     )
     sweeping = Sweeping(
         procore=procore,
-        part3=part3,
-        sweeps=Sweeps(postgres, me, sweep_s=timing.sweep_s, retry_max_s=timing.retry_max_s),
+        sweeps=Sweeps(
+            postgres,
+            me,
+            sweep_s=timing.sweep_s,
+            audit_s=timing.audit_s,
+            retry_max_s=timing.retry_max_s,
+        ),
         looks=looks,
-        leases=leases,
-        records=records,
+        first_showing=FirstShowing(part3, leases, records),
         projects=projects,
         wake_looks=looking.wake,
     )
@@ -139,8 +144,15 @@ def _worker(
     )
     duties = Duties(
         postgres,
-        projects,
-        procore,
+        Readers(
+            postgres,
+            tokens,
+            part3,
+            procore,
+            recheck_s=timing.recheck_s,
+            retry_max_s=timing.retry_max_s,
+            wake=sweeping.wake,
+        ),
         part3,
         ensure_hook=tokens.ensure_hook,
         wake_deliveries=deliveries.wake,

@@ -38,7 +38,7 @@ ON CONFLICT (project_id, kind, procore_id) DO UPDATE SET
 """
 # A reply's event names no RFI: list what changed since the last sweep, never scan them all.
 WANT_RFI_SWEEP = """
-UPDATE mirror.sweeps SET due_at = LEAST(due_at, now() + make_interval(secs => $2))
+UPDATE mirror.sweeps SET wanted_at = LEAST(wanted_at, now() + make_interval(secs => $2))
 WHERE project_id = $1 AND kind = 'rfi'
 """
 WANT_SETTLING = """

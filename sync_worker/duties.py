@@ -1,4 +1,4 @@
-"""What is due for whole projects now and then: probes, missed returns, hooks."""
+"""What is due for whole projects now and then: readers, missed returns, hooks."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,13 +8,10 @@ import structlog
 
 from services.errors import ConnectorError, TryLater
 from services.postgres import Postgres
-from services.procore.pacer import Priority
 from sync_worker.activity import note
-from sync_worker.inbound.mirror import Reader
 from sync_worker.outbound.missed import ask_for_missed_returns
 from sync_worker.outbound.outside import Part3Returns
-from sync_worker.projects import Projects
-from sync_worker.sweeping import Lists
+from sync_worker.readers import Readers
 
 log = structlog.get_logger()
 
@@ -32,7 +29,10 @@ RETURNING project_id
 HOOK_AGAIN = """
 UPDATE mirror.projects SET hook_due_at = now() + make_interval(secs => $2) WHERE project_id = $1
 """
-SWEEP_NOW = "UPDATE mirror.sweeps SET due_at = now() WHERE project_id = $1"
+# `wanted_at` too: a sweep under way began before the hook was mended
+SWEEP_NOW = """
+UPDATE mirror.sweeps SET due_at = now(), wanted_at = now(), retry_at = NULL WHERE project_id = $1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ class Duties:
     """Runs beside the worker's other loops; each duty is taken by one worker at a time.
 
     Args:
+        readers: minds who can read which project.
         ensure_hook: has a project's hook compared and repaired; returns ok, created or repaired.
         recheck_s: how often Part3 is asked for returns whose event never came.
         hook_audit_s: how often a hook is compared with what it should be.
     """
 
     postgres: Postgres
-    projects: Projects
-    procore: Lists
+    readers: Readers
     part3: Part3Returns
     ensure_hook: Callable[[str], Awaitable[str]]
     wake_deliveries: Callable[[], None]
@@ -56,49 +56,37 @@ class Duties:
     hook_audit_s: float
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work until told to stop."""
-        while not stopping.is_set():
-            try:
-                await self._once()
-            except TryLater as error:
-                log.warning("duties.later", why=str(error))
-            except Exception:
-                # a fault of ours: the other duties and loops go on, and this one is tried again
-                log.exception("duties.fault")
-            try:
-                async with asyncio.timeout(EVERY_S):
-                    await stopping.wait()
-            except TimeoutError:
-                continue
+        """Work until told to stop. Each duty goes its own pace: none waits for a slow side."""
+        duties = (
+            self.readers.probe,
+            self.readers.return_to_owner,
+            self.ask_for_returns,
+            self.mind_a_hook,
+        )
+        async with asyncio.TaskGroup() as group:
+            for duty in duties:
+                _ = group.create_task(_again_and_again(duty, stopping))
 
-    async def _once(self) -> None:
-        while await self.projects.probe(self._can_read):
-            pass
+    async def ask_for_returns(self) -> bool:
+        """Ask Part3 for returns of projects that are due; there is never more of it at once."""
         if await ask_for_missed_returns(self.postgres, self.part3, every_s=self.recheck_s):
             self.wake_deliveries()
+        return False
+
+    async def mind_a_hook(self) -> bool:
+        """Have one hook compared that is due; return whether there was one.
+
+        One that had to be mended lost events meanwhile, so its project is listed.
+        """
         project_id = await self.postgres.fetchval(TAKE_HOOK, self.hook_audit_s)
-        if project_id is not None:
-            await self._mind_hook(project_id)
-
-    async def _can_read(self, reader: Reader) -> None:
-        await self.procore.page(
-            "rfi",
-            reader.place,
-            whose=reader.whose,
-            priority=Priority.LOOK,
-            number=1,
-            updated_from=None,
-            updated_to=None,
-        )
-
-    async def _mind_hook(self, project_id: str) -> None:
-        """A hook that had to be mended lost events meanwhile, so the project is listed."""
+        if project_id is None:
+            return False
         try:
             state = await self.ensure_hook(project_id)
         except ConnectorError as error:
             log.warning("hook.not_checked", project_id=project_id, why=str(error))
             await self.postgres.execute(HOOK_AGAIN, project_id, HOOK_RETRY_S)
-            return
+            return True
         if state != "ok":
             words = (
                 "Procore's notices to us had stopped; they were set up again, "
@@ -107,3 +95,22 @@ class Duties:
             await note(self.postgres, project_id, "hook.repaired", words)
             await self.postgres.execute(SWEEP_NOW, project_id)
             self.wake_sweeps()
+        return True
+
+
+async def _again_and_again(duty: Callable[[], Awaitable[bool]], stopping: asyncio.Event) -> None:
+    """Do a duty as long as there is something to do, then look again every second."""
+    while not stopping.is_set():
+        try:
+            if await duty():
+                continue
+        except TryLater as error:
+            log.warning("duties.later", why=str(error))
+        except Exception:
+            # a fault of ours: the other duties and loops go on, and this one is tried again
+            log.exception("duties.fault")
+        try:
+            async with asyncio.timeout(EVERY_S):
+                _ = await stopping.wait()
+        except TimeoutError:
+            continue

@@ -4,7 +4,7 @@ A worker that slept through its lease holds an old fence, and every write of the
 the fence, so it changes nothing any more.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -13,25 +13,42 @@ from services.errors import TryLater
 from services.postgres import Postgres
 
 LEASE_S = 120.0
+RENEW_EVERY_S = 30.0
 
-MAKE_RECORD = """
-INSERT INTO mirror.records (project_id, kind, procore_id) VALUES ($1, $2, $3)
-ON CONFLICT DO NOTHING
+MAKE_RECORDS = """
+INSERT INTO mirror.records (project_id, kind, procore_id)
+SELECT $1, $2, unnest($3::text[]) ON CONFLICT DO NOTHING
 """
+# Locked in one order and without waiting: two workers that want the same rows never wait in a ring.
 TAKE = """
-UPDATE mirror.records
-SET lease_owner = $4, lease_until = now() + make_interval(secs => $5), fence = fence + 1
-WHERE (project_id, kind, procore_id) = ($1, $2, $3)
-  AND (lease_owner IS NULL OR lease_until < now())
-RETURNING fence
+WITH free AS (
+  SELECT procore_id FROM mirror.records
+  WHERE (project_id, kind) = ($1, $2) AND procore_id = ANY($3)
+    AND (lease_owner IS NULL OR lease_until < now())
+  ORDER BY procore_id FOR UPDATE SKIP LOCKED
+)
+UPDATE mirror.records r
+SET lease_owner = $4, lease_until = now() + make_interval(secs => $5), fence = r.fence + 1
+FROM free WHERE (r.project_id, r.kind, r.procore_id) = ($1, $2, free.procore_id)
+RETURNING r.procore_id, r.fence
+"""
+RENEW = """
+UPDATE mirror.records r SET lease_until = now() + make_interval(secs => $5)
+FROM unnest($3::text[], $4::bigint[]) AS held (procore_id, fence)
+WHERE (r.project_id, r.kind, r.procore_id, r.fence) = ($1, $2, held.procore_id, held.fence)
+  AND r.lease_owner IS NOT NULL
 """
 GIVE_BACK = """
-UPDATE mirror.records SET lease_owner = NULL, lease_until = NULL
-WHERE (project_id, kind, procore_id, fence) = ($1, $2, $3, $4)
+UPDATE mirror.records r SET lease_owner = NULL, lease_until = NULL
+FROM unnest($3::text[], $4::bigint[]) AS held (procore_id, fence)
+WHERE (r.project_id, r.kind, r.procore_id, r.fence) = ($1, $2, held.procore_id, held.fence)
 """
 FREE_OWN = """
 UPDATE mirror.records SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $1
 """
+
+Fences = Mapping[str, int]
+"""Procore id of a record to the fence of our lease on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +83,41 @@ class Leases:
         try:
             yield fence
         finally:
-            await self._postgres.execute(GIVE_BACK, key.project_id, key.kind, key.procore_id, fence)
+            await self.give_back(key, fence)
 
     async def take(self, key: Key) -> int:
         """Return the fence of a new lease; raise TryLater while another worker holds it."""
-        named = (key.project_id, key.kind, key.procore_id)
-        await self._postgres.execute(MAKE_RECORD, *named)
-        fence = await self._postgres.fetchval(TAKE, *named, self._worker_id, self._lease_s)
-        if fence is None:
-            message = f"another worker is at {key.kind} {key.procore_id}"
-            raise TryLater(message, reason="busy")
-        return int(fence)
+        fences = await self.take_free(key.project_id, key.kind, [key.procore_id])
+        if key.procore_id not in fences:
+            raise busy(key)
+        return fences[key.procore_id]
+
+    async def take_free(
+        self, project_id: str, kind: Kind, procore_ids: Sequence[str]
+    ) -> dict[str, int]:
+        """Lease those of some records that nobody holds; return their fences by Procore id."""
+        ids = list(procore_ids)
+        await self._postgres.execute(MAKE_RECORDS, project_id, kind, ids)
+        rows = await self._postgres.fetch(
+            TAKE, project_id, kind, ids, self._worker_id, self._lease_s
+        )
+        return {row["procore_id"]: int(row["fence"]) for row in rows}
+
+    async def renew(self, project_id: str, kind: Kind, fences: Fences) -> None:
+        """Let leases of ours last anew; one that was lost stays with who has it."""
+        held = (list(fences), list(fences.values()))
+        await self._postgres.execute(RENEW, project_id, kind, *held, self._lease_s)
 
     async def give_back(self, key: Key, fence: int) -> None:
         """Free a lease of ours; one that was lost stays with who has it."""
-        await self._postgres.execute(GIVE_BACK, key.project_id, key.kind, key.procore_id, fence)
+        await self.give_all_back(key.project_id, key.kind, {key.procore_id: fence})
+
+    async def give_all_back(self, project_id: str, kind: Kind, fences: Fences) -> None:
+        """Free several leases of ours."""
+        held = (list(fences), list(fences.values()))
+        await self._postgres.execute(GIVE_BACK, project_id, kind, *held)
+
+
+def busy(key: Key) -> TryLater:
+    """Return the error that says that another worker is at a record."""
+    return TryLater(f"another worker is at {key.kind} {key.procore_id}", reason="busy")

@@ -28,7 +28,7 @@ OVERLAP = timedelta(seconds=30)
 
 READER = """
 SELECT procore_company_id, procore_project_id, reader_user_id FROM mirror.projects
-WHERE project_id = $1 AND state = 'active'
+WHERE project_id = $1 AND state = 'active' AND attention_reason IS NULL
 """
 LAST_HEARD = "SELECT max(connection_updated_at) FROM mirror.projects"
 KNOWN = """
@@ -50,12 +50,14 @@ ON CONFLICT (project_id) DO UPDATE SET
   attention_since = NULL, probe_after = NULL, hook_due_at = now() + interval '1 minute',
   returns_due_at = now()
 """
+# The fence takes the sweep away from whoever lists the project as it was tied before.
 BEGIN_SWEEPS = """
-INSERT INTO mirror.sweeps (project_id, kind) VALUES ($1, 'rfi'), ($1, 'submittal')
+INSERT INTO mirror.sweeps AS s (project_id, kind) VALUES ($1, 'rfi'), ($1, 'submittal')
 ON CONFLICT (project_id, kind) DO UPDATE SET due_at = now(), backfilled_at = NULL,
   settled_until = NULL, window_from = NULL, window_to = NULL, next_page = NULL, found = 0, done = 0,
   files_found = 0, files_done = 0, started_at = NULL, finished_at = NULL, attempts = 0,
-  reason = NULL, message = NULL
+  reason = NULL, message = NULL, settle_at = NULL, wanted_at = NULL, retry_at = NULL,
+  audited_at = NULL, lease_owner = NULL, lease_until = NULL, fence = s.fence + 1
 """
 FORGET_LOOKS = "DELETE FROM mirror.looks WHERE project_id = $1"
 ATTENTION = """
@@ -65,22 +67,19 @@ UPDATE mirror.projects SET attention_reason = $2, attention_message = $3, attent
 WHERE project_id = $1 AND reader_user_id = $6 AND attention_reason IS DISTINCT FROM $2
 RETURNING 1
 """
-TAKE_PROBE = """
-UPDATE mirror.projects SET probe_after = now() + make_interval(secs =>
-  CASE attention_reason WHEN 'app_not_installed' THEN $1::float8 ELSE $2::float8 END)
-WHERE project_id = (
-  SELECT project_id FROM mirror.projects
-  WHERE state = 'active' AND attention_reason IS NOT NULL AND probe_after <= now()
-  ORDER BY probe_after LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING project_id
-"""
-MENDED = """
-UPDATE mirror.projects SET attention_reason = NULL, attention_message = NULL,
-  attention_mended_by = NULL, attention_since = NULL, probe_after = NULL
-WHERE project_id = $1 AND attention_reason IS NOT NULL RETURNING 1
-"""
-WAKE_LOOKS = "UPDATE mirror.looks SET due_at = now(), attempts = 0 WHERE project_id = $1"
-WAKE_SWEEPS = "UPDATE mirror.sweeps SET due_at = now(), attempts = 0 WHERE project_id = $1"
+NO_GRANT = ("not_authorized", "needs_reauthorization")
+
+
+class NotReadable(NeedsPerson):
+    """Procore does not let the reader list a tool of the project."""
+
+    def __init__(self, cause: ConnectorError) -> None:
+        super().__init__(
+            "Procore no longer lets this project's RFIs and submittals be read by the person whose "
+            "authorization reads them. A project administrator in Procore gives them Admin on the "
+            f"RFIs and Submittals tools again. ({cause})",
+            reason="not_permitted",
+        )
 
 
 def _nobody_waits() -> None:
@@ -98,22 +97,12 @@ class Connections(Protocol):
     ) -> ConnectionPage:
         """Return a page of connections, oldest change first."""
 
-    def forget(self, user_id: str) -> None:
-        """Ask afresh for a person's access token."""
-
 
 class Teams(Protocol):
     """Part3's projects."""
 
     async def project(self, project_id: str) -> Project | None:
         """Return a project with its team."""
-
-
-class Probe(Protocol):
-    """A small read that tells whether a project can be read."""
-
-    async def __call__(self, reader: Reader) -> None:
-        """Raise what keeps the project from being read."""
 
 
 class Projects:
@@ -123,7 +112,6 @@ class Projects:
         postgres: the workers' schema.
         connections: the token service.
         teams: Part3, for the names in what people read.
-        recheck_s: how often a lost grant is asked for again; it costs Procore no call.
         retry_max_s: how often a company without the app is probed.
     """
 
@@ -133,18 +121,16 @@ class Projects:
         connections: Connections,
         teams: Teams,
         *,
-        recheck_s: float,
         retry_max_s: float,
     ) -> None:
         self._postgres = postgres
         self._connections = connections
         self._teams = teams
-        self._recheck_s = recheck_s
         self._retry_max_s = retry_max_s
         self.wake_sweeps: Callable[[], None] = _nobody_waits
 
     async def reader(self, project_id: str) -> Reader | None:
-        """Return where an active project is read and by whose grant; None when it is not active."""
+        """Return where a project is read and by whose grant; None while it is not to be read."""
         row = await self._postgres.fetchrow(READER, project_id)
         if row is None:
             return None
@@ -160,7 +146,7 @@ class Projects:
                 log.warning("connections.not_heard", why=str(error))
             try:
                 async with asyncio.timeout(POLL_S):
-                    await stopping.wait()
+                    _ = await stopping.wait()
             except TimeoutError:
                 continue
 
@@ -224,13 +210,14 @@ class Projects:
         """Stop reading a project until a person has mended what keeps it from being read."""
         mended_by = error.mended_by or await self._owner(reader)
         message = str(error)
-        if error.reason in ("not_authorized", "needs_reauthorization"):
+        if error.reason in NO_GRANT:
             name = mended_by.name if mended_by else "The person who connected this project"
             message = (
                 f"{name}'s Procore authorization no longer works, so nothing is read from Procore. "
                 f"{name} authorizes again in Account Settings, Integrations."
             )
-        probe_s = self._retry_max_s if error.reason == "app_not_installed" else self._recheck_s
+        # where it is the person, somebody else may read meanwhile: that is found out at once
+        probe_s = self._retry_max_s if error.reason == "app_not_installed" else 0.0
         async with self._postgres.transaction() as transaction:
             set_now = await transaction.fetchval(
                 ATTENTION,
@@ -261,25 +248,3 @@ class Projects:
         return (
             Person(name=member.name, email=member.email, company=member.company) if member else None
         )
-
-    async def probe(self, can_read: Probe) -> bool:
-        """Try one project that needs attention and is due; return whether there was one."""
-        project_id = await self._postgres.fetchval(TAKE_PROBE, self._retry_max_s, self._recheck_s)
-        if project_id is None:
-            return False
-        reader = await self.reader(project_id)
-        if reader is None:
-            return True
-        self._connections.forget(reader.whose)
-        try:
-            await can_read(reader)
-        except (NeedsPerson, TryLater):
-            return True
-        async with self._postgres.transaction() as transaction:
-            if await transaction.fetchval(MENDED, project_id):
-                await transaction.execute(WAKE_LOOKS, project_id)
-                await transaction.execute(WAKE_SWEEPS, project_id)
-                words = "Procore can be read again; what was missed is being listed."
-                await note(transaction, project_id, "connection.mended", words)
-        self.wake_sweeps()
-        return True

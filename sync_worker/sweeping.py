@@ -5,32 +5,35 @@ lowest priority bring RFI threads and files. Both are resumed where they stopped
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
 
-from schemas.records import Kind, Record, StoredRecord
+from schemas.records import Kind
 from services.errors import ConnectorError, NeedsPerson, TryLater
-from services.procore.errors import NotAllowed, NotVisible, Refused
+from services.procore.errors import NotAllowed, NotVisible
 from services.procore.models import Page, Place, Rfi, Submittal
 from services.procore.pacer import Priority
 from services.procore.reading import read_rfi, read_submittal
 from sync_worker.activity import as_json
-from sync_worker.inbound.look_store import Looks
-from sync_worker.inbound.mirror import Reader
-from sync_worker.inbound.stored import Records
-from sync_worker.inbound.translate import attachments_of, translate_rfi, translate_submittal
-from sync_worker.leases import Key, Leases
-from sync_worker.projects import Projects
-from sync_worker.sweep_store import Sweep, Sweeps
+from sync_worker.first_showing import FirstShowing
+from sync_worker.inbound.look_store import BACKFILL, Looks
+from sync_worker.inbound.mirror import Reader, is_draft
+from sync_worker.inbound.translate import translate_rfi, translate_submittal
+from sync_worker.keeping import renewed
+from sync_worker.projects import NotReadable, Projects
+from sync_worker.sweep_store import RENEW_EVERY_S, LeaseLost, Sweep, Sweeps
 
 log = structlog.get_logger()
 
 LONGEST_REST_S = 0.5
 PAUSE_AFTER_FAULT_S = 1.0
 MOST_PAGES = 10_000
-SWEEP_LOOK, BACKFILL_LOOK = 2, 3
+SWEEPS_AT_ONCE = 4
+BACKFILLS_AT_ONCE = 3
+SWEEP_LOOK = 2
 SHALLOW = (
     "title",
     "status",
@@ -65,13 +68,6 @@ class Lists(Protocol):
         """Return the ids in the recycle bin."""
 
 
-class Batches(Protocol):
-    """Part3's batch of upserts."""
-
-    async def put_records(self, project_id: str, records: list[Record]) -> list[StoredRecord | str]:
-        """Put up to 100 records."""
-
-
 class Sweeping:
     """Runs beside the worker's other loops; a sweep that is stopped goes on at its page."""
 
@@ -79,60 +75,88 @@ class Sweeping:
         self,
         *,
         procore: Lists,
-        part3: Batches,
         sweeps: Sweeps,
         looks: Looks,
-        leases: Leases,
-        records: Records,
+        first_showing: FirstShowing,
         projects: Projects,
-        wake_looks: Any,
+        wake_looks: Callable[[], None],
     ) -> None:
         self._procore = procore
-        self._part3 = part3
         self._sweeps = sweeps
         self._looks = looks
-        self._leases = leases
-        self._records = records
+        self._first_showing = first_showing
         self._projects = projects
         self._wake_looks = wake_looks
         self._woken = asyncio.Event()
         self._stopping = False
+        self._under_way = {False: 0, True: 0}
 
     def wake(self) -> None:
         """Look for due sweeps now."""
         self._woken.set()
 
     def stop(self) -> None:
-        """End after the page under way."""
+        """End after the pages under way."""
         self._stopping = True
         self._woken.set()
 
     async def run(self) -> None:
-        """Work until stopped."""
+        """Work until stopped. Backfills take their own places, so that they keep nobody waiting."""
         freed = False
-        while not self._stopping:
-            try:
-                if not freed:
-                    await self._sweeps.free_own()
-                    freed = True
-                sweep = await self._sweeps.claim()
-                if sweep is not None:
-                    await self._sweep(sweep)
-                    continue
-                await self._sweeps.finish_backfills()
-                await self._rest()
-            except TryLater as error:
-                log.warning("sweeping.postgres_away", why=str(error))
-                await asyncio.sleep(PAUSE_AFTER_FAULT_S)
+        try:
+            async with asyncio.TaskGroup() as group:
+                while not self._stopping:
+                    try:
+                        if not freed:
+                            await self._sweeps.free_own()
+                            freed = True
+                        await self._begin_what_is_due(group)
+                        await self._sweeps.count_backfills()
+                        if await self._sweeps.finish_backfills():
+                            continue
+                        await self._rest()
+                    except TryLater as error:
+                        log.warning("sweeping.postgres_away", why=str(error))
+                        await asyncio.sleep(PAUSE_AFTER_FAULT_S)
+        finally:
+            await self._free_at_end()
+
+    async def _free_at_end(self) -> None:
+        try:
+            await self._sweeps.free_own()
+        except TryLater as error:
+            log.warning("sweeping.not_handed_over", why=str(error))
+
+    async def _begin_what_is_due(self, group: asyncio.TaskGroup) -> None:
+        for backfill, places in ((False, SWEEPS_AT_ONCE), (True, BACKFILLS_AT_ONCE)):
+            while not self._stopping and self._under_way[backfill] < places:
+                sweep = await self._sweeps.claim(backfill=backfill)
+                if sweep is None:
+                    break
+                self._under_way[backfill] += 1
+                _ = group.create_task(self._work(sweep))
 
     async def _rest(self) -> None:
         try:
             async with asyncio.timeout(LONGEST_REST_S):
-                await self._woken.wait()
+                _ = await self._woken.wait()
         except TimeoutError:
             return
         finally:
             self._woken.clear()
+
+    async def _work(self, sweep: Sweep) -> None:
+        try:
+            async with renewed(lambda: self._sweeps.renew(sweep), every_s=RENEW_EVERY_S):
+                await self._sweep(sweep)
+        except TryLater as error:
+            log.warning("sweep.not_noted", project_id=sweep.project_id, why=str(error))
+        except Exception:
+            # a fault of ours: one project's sweep must not stop the others
+            log.exception("sweep.fault", project_id=sweep.project_id)
+        finally:
+            self._under_way[sweep.backfill] -= 1
+            self._woken.set()
 
     async def _sweep(self, sweep: Sweep) -> None:
         reader = await self._projects.reader(sweep.project_id)
@@ -144,117 +168,80 @@ class Sweeping:
         except NeedsPerson as error:
             await self._projects.needs_attention(reader, error)
             await self._sweeps.try_again(sweep, TryLater(str(error), reason=error.reason))
+        except (NotAllowed, NotVisible) as error:
+            await self._projects.needs_attention(reader, NotReadable(error))
+            await self._sweeps.try_again(sweep, TryLater(str(error), reason="not_permitted"))
+        except LeaseLost as error:
+            log.warning("sweep.overtaken", project_id=sweep.project_id, why=str(error))
         except TryLater as error:
             await self._sweeps.try_again(sweep, error)
-        except (NotAllowed, NotVisible, Refused) as error:
-            later = TryLater(str(error), reason="not_permitted")
-            await self._sweeps.try_again(sweep, later)
         except ConnectorError as error:
             log.warning("sweep.refused", project_id=sweep.project_id, why=str(error))
-            await self._sweeps.try_again(sweep, TryLater(str(error), reason="part3_refused"))
+            await self._sweeps.try_again(sweep, TryLater(str(error), reason="procore_refused"))
         except Exception:
-            # a fault of ours: one project's sweep must not stop the others
             log.exception("sweep.fault", project_id=sweep.project_id)
             await self._sweeps.try_again(sweep, TryLater("a fault of ours", reason="fault"))
 
     async def _list(self, reader: Reader, sweep: Sweep) -> None:
-        priority = Priority.BACKFILL if sweep.backfill else Priority.SWEEP
+        everything = sweep.window_from is None
         number = sweep.next_page
         while number <= MOST_PAGES:
+            if self._stopping:
+                await self._sweeps.hand_over(sweep)
+                return
+            # The window has no end: what changes while it is listed would leave it, and what
+            # follows would move up by one, past the page that is read next.
             page = await self._procore.page(
                 sweep.kind,
                 reader.place,
                 whose=reader.whose,
-                priority=priority,
+                priority=Priority.BACKFILL if everything else Priority.SWEEP,
                 number=number,
                 updated_from=sweep.window_from,
-                updated_to=sweep.window_to,
+                updated_to=None,
             )
             await self._take(sweep, page)
             number += 1
-            await self._sweeps.page_done(sweep, number, len(page.items))
+            await self._sweeps.page_done(sweep, number, len(page.items), page.answered_at)
             if page.next_page is None:
                 break
-            if self._stopping:
-                message = "the worker ends; another goes on"
-                raise TryLater(message, reason="stopping")
         if sweep.full_sweep and not sweep.backfill:
             await self._mind_the_recycle_bin(reader, sweep)
         await self._sweeps.listed(sweep)
-        log.info("sweep.listed", project_id=sweep.project_id, kind=sweep.kind, pages=number - 1)
+        log.debug("sweep.listed", project_id=sweep.project_id, kind=sweep.kind, pages=number - 1)
 
     async def _take(self, sweep: Sweep, page: Page) -> None:
-        found = [_read(sweep.kind, item) for item in page.items]
+        found = [one for item in page.items if (one := _read(sweep.kind, item)) is not None]
         known = await self._sweeps.known(sweep, [one.id for one in found])
         changed = [one for one in found if _wants_a_look(one, known.get(one.id))]
         if sweep.backfill:
-            await self._show_at_once(sweep, changed)
-        priority = BACKFILL_LOOK if sweep.backfill else SWEEP_LOOK
+            await self._first_showing.show(sweep, changed, known)
+        priority = BACKFILL if sweep.backfill else SWEEP_LOOK
         await self._looks.want(sweep.project_id, sweep.kind, [one.id for one in changed], priority)
-        self._wake_looks()
-
-    async def _show_at_once(self, sweep: Sweep, found: list[Rfi | Submittal]) -> None:
-        """Put what a page of the list already says; threads and files follow."""
-        fresh: list[tuple[Key, int, Rfi | Submittal, Record]] = []
-        for one in found:
-            key = Key(sweep.project_id, sweep.kind, one.id)
-            before = await self._records.read(key)
-            if before.record is not None or _is_draft(one):
-                continue
-            try:
-                fence = await self._leases.take(key)
-            except TryLater:
-                continue  # a look is at it already, and brings more than this would
-            attachments = [a.id for a in attachments_of(one)]
-            files = await self._records.known_files(key.project_id, attachments)
-            record = (
-                translate_submittal(one, files)
-                if isinstance(one, Submittal)
-                else translate_rfi(one, files, {})
-            )
-            fresh.append((key, fence, one, record))
-        await self._put(sweep, fresh)
-
-    async def _put(
-        self, sweep: Sweep, fresh: list[tuple[Key, int, Rfi | Submittal, Record]]
-    ) -> None:
-        if not fresh:
-            return
-        try:
-            results = await self._part3.put_records(
-                sweep.project_id, [record for *_, record in fresh]
-            )
-            for (key, fence, source, record), put in zip(fresh, results, strict=True):
-                if isinstance(put, str):
-                    log.warning("backfill.refused", procore_id=key.procore_id, why=put)
-                    continue
-                await self._records.keep(
-                    key,
-                    fence,
-                    before=await self._records.read(key),
-                    put=put,
-                    record=record,
-                    source=source,
-                    updated_at=source.updated_at,
-                )
-        finally:
-            for key, fence, *_ in fresh:
-                await self._leases.give_back(key, fence)
+        if changed:
+            self._wake_looks()
 
     async def _mind_the_recycle_bin(self, reader: Reader, sweep: Sweep) -> None:
         recycled = await self._procore.recycled(sweep.kind, reader.place, whose=reader.whose)
         ids = await self._sweeps.to_bury(sweep, recycled)
         await self._looks.want(sweep.project_id, sweep.kind, ids, SWEEP_LOOK)
+        if ids:
+            self._wake_looks()
 
 
-def _read(kind: Kind, item: dict[str, Any]) -> Rfi | Submittal:
-    return read_rfi(item, full=False) if kind == "rfi" else read_submittal(item)
+def _read(kind: Kind, item: dict[str, Any]) -> Rfi | Submittal | None:
+    """None for what lacks an id or a time: it must not hide the others of its list."""
+    try:
+        return read_rfi(item, full=False) if kind == "rfi" else read_submittal(item)
+    except TryLater as error:
+        log.warning("sweep.item_unreadable", kind=kind, why=str(error))
+        return None
 
 
 def _wants_a_look(found: Rfi | Submittal, known: dict[str, Any] | None) -> bool:
     """Tell whether a listed state differs from the one that Part3 has, as far as a list tells."""
     if known is None or known["record"] is None or known["files_pending"]:
-        return not _is_draft(found) or (known is not None and known["record"] is not None)
+        return not is_draft(found) or (known is not None and known["record"] is not None)
     if known["removed_at"] is not None or known["procore_updated_at"] is None:
         return True
     seen_at: datetime = known["procore_updated_at"]
@@ -278,9 +265,3 @@ def _differs(found: Rfi | Submittal, put: dict[str, Any]) -> bool:
 
 def _ids(people: Any) -> list[str]:
     return [person.get("procore_id") for person in people or ()]
-
-
-def _is_draft(found: Rfi | Submittal) -> bool:
-    if isinstance(found, Rfi):
-        return found.status in ("draft", "closed_draft")
-    return found.status_class.lower() == "draft"

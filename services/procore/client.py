@@ -4,7 +4,8 @@ Versions of paths as the contract documents them: RFIs v1.0, submittals and uplo
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -25,6 +26,7 @@ from services.procore.models import (
     Submittal,
 )
 from services.procore.pacer import Priority
+from services.procore.permissions import is_admin_of_both
 from services.procore.reading import (
     read_answer,
     read_response_option,
@@ -117,6 +119,7 @@ class Procore:
             items,
             int(total) if total.isdecimal() else None,
             _next_page(answer.headers.get("link", ""), number, len(items)),
+            _date_of(answer.headers.get("date", "")),
         )
 
     async def recycled(
@@ -159,6 +162,17 @@ class Procore:
             params={"project_id": place.project_id},
         )
         return read_many(json_of(answer), read_response_option)
+
+    async def is_admin_of_both(self, place: Place, *, whose: str) -> bool:
+        """Tell whether a person is Admin on the project's RFIs and Submittals tools."""
+        answer = await self._caller.read(
+            place,
+            "/rest/v1.0/settings/permissions",
+            whose=whose,
+            priority=Priority.LOOK,
+            params={"project_id": place.project_id},
+        )
+        return is_admin_of_both(json_of(answer))
 
     async def download(
         self, place: Place, attachment: Attachment, into: Path, *, whose: str
@@ -265,6 +279,14 @@ def _number(text: str) -> int | str:
 
 def _iso(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _date_of(value: str) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -153,8 +153,12 @@ class Submittal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One page of a list: raw items, how many there are in all (None: not said), next page."""
+    """One page of a list: raw items, how many there are in all (None: not said), next page.
+
+    `answered_at` is what Procore's own clock said, None where it did not.
+    """
 
     items: list[dict[str, Any]]
     total: int | None
     next_page: int | None
+    answered_at: datetime | None = None

@@ -1,5 +1,6 @@
 """`mirror.looks`: which records are to be looked at, by whom, and when again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,30 +14,52 @@ LEASE_S = 180.0
 MOST_SUBMITTALS = 25
 """One list call reads so many; beyond, its address would grow too long for some proxies."""
 
+BACKFILL = 3
+"""The priority of a backfill's looks; 1 is a notice, 2 a sweep."""
+
 FREE_OWN = """
 UPDATE mirror.looks SET claimed_by = NULL, due_at = now() WHERE claimed_by = $1
 """
-# The most urgent due record, from projects that have room; several submittals of its project with
-# it, as one list call reads them all. Whatever is claimed falls due again if this worker dies.
-CLAIM = """
+# The most urgent due record, from projects that have room: one step into the index for each project
+# and priority, however many looks wait there. $1 projects without room; $2 those without room for
+# their backfill; $3 whether backfills have room at all.
+MOST_URGENT = """
+  FROM mirror.projects p CROSS JOIN (VALUES (1), (2), (3)) AS v (priority)
+  CROSS JOIN LATERAL (
+    SELECT l.project_id, l.kind, l.procore_id, l.reason, l.due_at FROM mirror.looks l
+    WHERE l.project_id = p.project_id AND l.priority = v.priority ORDER BY l.due_at LIMIT 1
+  ) l
+  WHERE p.state = 'active' AND p.attention_reason IS NULL AND NOT p.project_id = ANY($1)
+    AND (v.priority < 3 OR ($3 AND NOT p.project_id = ANY($2)))
+"""
+# Several submittals of its project go with it, as one list call reads them all; but what was at
+# fault itself goes alone, so that it fails alone. Whatever is claimed falls due again if this
+# worker dies.
+CLAIM = f"""
 WITH first AS (
-  SELECT l.project_id, l.kind FROM mirror.looks l JOIN mirror.projects p USING (project_id)
-  WHERE l.due_at <= now() AND p.state = 'active' AND p.attention_reason IS NULL
-    AND NOT l.project_id = ANY($2)
-  ORDER BY l.priority, l.due_at LIMIT 1
+  SELECT l.project_id, l.kind, l.procore_id, coalesce(l.reason = ANY($7), false) AS alone
+  {MOST_URGENT} AND l.due_at <= now() ORDER BY v.priority, l.due_at LIMIT 1
 ), batch AS (
   SELECT l.project_id, l.kind, l.procore_id
   FROM mirror.looks l JOIN first USING (project_id, kind)
-  WHERE l.due_at <= now()
+  WHERE l.due_at <= now() AND CASE WHEN first.alone THEN l.procore_id = first.procore_id
+    ELSE NOT coalesce(l.reason = ANY($7), false) END
   ORDER BY l.priority, l.due_at
-  LIMIT (SELECT CASE kind WHEN 'submittal' THEN $4::int ELSE 1 END FROM first)
+  LIMIT (SELECT CASE kind WHEN 'submittal' THEN $6::int ELSE 1 END FROM first)
   FOR UPDATE OF l SKIP LOCKED
 )
-UPDATE mirror.looks l SET claimed_by = $1, due_at = now() + make_interval(secs => $3)
+UPDATE mirror.looks l SET claimed_by = $4, due_at = now() + make_interval(secs => $5)
 FROM batch WHERE (l.project_id, l.kind, l.procore_id)
   = (batch.project_id, batch.kind, batch.procore_id)
 RETURNING l.project_id, l.kind, l.procore_id, l.asked, l.attempts, l.priority, l.notice_id,
   l.first_asked_at, l.traceparent
+"""  # noqa: S608 - constants
+NEXT_DUE = f"""
+SELECT extract(epoch FROM min(l.due_at) - now())::float8 {MOST_URGENT}
+"""  # noqa: S608 - constants
+RENEW = """
+UPDATE mirror.looks SET due_at = now() + make_interval(secs => $5)
+WHERE (project_id, kind, claimed_by) = ($1, $2, $4) AND procore_id = ANY($3)
 """
 DONE = """
 DELETE FROM mirror.looks
@@ -59,20 +82,20 @@ VALUES ($1, $2, $3, now(), $4)
 ON CONFLICT (project_id, kind, procore_id) DO UPDATE SET
   priority = LEAST(l.priority, EXCLUDED.priority), asked = l.asked + 1, last_asked_at = now()
 """
-COUNT_DONE = """
-UPDATE mirror.sweeps s SET done = GREATEST(0, s.found - (
-  SELECT count(*) FROM mirror.looks l
-  WHERE (l.project_id, l.kind, l.priority) = (s.project_id, s.kind, 3)))
-WHERE (s.project_id, s.kind) = ($1, $2) AND s.backfilled_at IS NULL
-"""
 COUNT_FILES = """
-UPDATE mirror.sweeps SET files_found = files_found + $3, files_done = files_done + $4
+UPDATE mirror.sweeps SET files_done = files_done + $3
 WHERE (project_id, kind) = ($1, $2) AND backfilled_at IS NULL
 """
-NEXT_DUE = "SELECT extract(epoch FROM min(due_at) - now())::float8 FROM mirror.looks"
 
-NO_FAULT = ("stale", "busy")
-"""Reasons that say nothing bad of the record: tried again soon, and not counted."""
+OWN_FAULTS = (
+    "fault",
+    "procore_refused",
+    "part3_refused",
+    "file_unavailable",
+    "file_origin_refused",
+    "stale",
+)
+"""Reasons that lie in the record itself, not in a side that is away: others go on without it."""
 
 SOON_S = 1.5
 
@@ -92,6 +115,26 @@ class Look:
     traceparent: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Which work is not to be claimed now.
+
+    Args:
+        full: projects that have no room.
+        full_for_backfill: projects that have none for looks of their backfill.
+        backfills: whether backfills have room at all.
+    """
+
+    full: Sequence[str] = ()
+    full_for_backfill: Sequence[str] = ()
+    backfills: bool = True
+
+    @property
+    def args(self) -> tuple[list[str], list[str], bool]:
+        """As the statements take it."""
+        return list(self.full), list(self.full_for_backfill), self.backfills
+
+
 class Looks:
     """The looks of all projects, in Postgres."""
 
@@ -104,23 +147,28 @@ class Looks:
         """Make due again what an earlier life of this worker had claimed."""
         await self._postgres.execute(FREE_OWN, self._worker_id)
 
-    async def claim(self, full_projects: list[str]) -> list[Look]:
+    async def claim(self, room: Room) -> list[Look]:
         """Claim one due RFI, or several submittals of one project; empty when nothing is due."""
-        rows = await self._postgres.fetch(
-            CLAIM, self._worker_id, full_projects, LEASE_S, MOST_SUBMITTALS
-        )
-        return [Look(**dict(row)) for row in rows]
+        how = (self._worker_id, LEASE_S, MOST_SUBMITTALS, list(OWN_FAULTS))
+        rows = await self._postgres.fetch(CLAIM, *room.args, *how)
+        looks = [Look(**dict(row)) for row in rows]
+        return sorted(looks, key=lambda look: (look.priority, look.first_asked_at))
+
+    async def renew(self, batch: Sequence[Look]) -> None:
+        """Let claims of ours last anew; what is done or given back by now stays so."""
+        ids = [look.procore_id for look in batch]
+        named = (batch[0].project_id, batch[0].kind, ids)
+        await self._postgres.execute(RENEW, *named, self._worker_id, LEASE_S)
 
     async def done(self, look: Look) -> None:
         """Forget a look, unless it was asked for again while it was under way."""
         key = (look.project_id, look.kind, look.procore_id)
         if not await self._postgres.fetchval(DONE, *key, look.asked, self._worker_id):
             await self._postgres.execute(ASKED_MEANWHILE, *key, self._worker_id)
-        await self._postgres.execute(COUNT_DONE, look.project_id, look.kind)
 
     async def try_again(self, look: Look, error: TryLater) -> None:
-        """Give a look back with a due time."""
-        counted = error.reason not in NO_FAULT
+        """Give a look back with a due time. That another worker is at the record says no ill."""
+        counted = error.reason != "busy"
         wait_s = backoff_s(look.attempts, self._retry_max_s) if counted else SOON_S
         await self._postgres.execute(
             TRY_AGAIN,
@@ -142,11 +190,11 @@ class Looks:
         rows: list[tuple[Any, ...]] = [(project_id, kind, one, priority) for one in procore_ids]
         await self._postgres.executemany(WANT, rows)
 
-    async def count_files(self, project_id: str, kind: Kind, found: int, done: int) -> None:
-        """Count files of a backfill under way."""
-        await self._postgres.execute(COUNT_FILES, project_id, kind, found, done)
+    async def count_files(self, project_id: str, kind: Kind, done: int) -> None:
+        """Count files that a backfill under way has brought."""
+        await self._postgres.execute(COUNT_FILES, project_id, kind, done)
 
-    async def seconds_to_next(self) -> float | None:
-        """Return how long until the next look is due, or None when there is none."""
-        seconds: float | None = await self._postgres.fetchval(NEXT_DUE)
+    async def seconds_to_next(self, room: Room) -> float | None:
+        """Return how long until the next look is due for which there is room, or None."""
+        seconds: float | None = await self._postgres.fetchval(NEXT_DUE, *room.args)
         return seconds

@@ -2,30 +2,40 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import structlog
 
 from schemas.records import Kind
 from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.procore.errors import NotAllowed, NotVisible, Refused
-from services.procore.models import Place, Rfi, Submittal
+from services.procore.models import Page, Place, Rfi, Submittal
 from services.procore.pacer import Priority
-from sync_worker.inbound.look_store import Look, Looks
+from sync_worker.inbound.look_store import BACKFILL, Look, Looks, Room
 from sync_worker.inbound.mirror import Mirror, Reader
-from sync_worker.leases import Key, Leases
-from sync_worker.projects import Projects
+from sync_worker.inbound.pausing import Pauses
+from sync_worker.inbound.recycling import RecycleBins
+from sync_worker.keeping import renewed
+from sync_worker.leases import RENEW_EVERY_S, Key, Leases, busy
+from sync_worker.projects import NotReadable, Projects
 
 log = structlog.get_logger()
 
 AT_ONCE = 16
+BACKFILLS_AT_ONCE = 10
+"""Of those at once; the rest is kept for what somebody has just changed."""
+
 PER_PROJECT = 4
+BACKFILLS_PER_PROJECT = 3
 """Looks of one project at once; the pacer lets two calls of a grant go, the rest copies files."""
 
+OF_A_BATCH_AT_ONCE = 4
 LONGEST_REST_S = 1.0
+SHORTEST_REST_S = 0.02
 PAUSE_AFTER_FAULT_S = 1.0
 PRIORITIES = {1: Priority.LOOK, 2: Priority.SWEEP, 3: Priority.BACKFILL}
+HIDDEN = "Procore does not show it to the person whose authorization reads this project."
 
 
 class Reads(Protocol):
@@ -38,6 +48,19 @@ class Reads(Protocol):
         self, place: Place, ids: Sequence[str], *, whose: str, priority: Priority
     ) -> dict[str, Submittal]:
         """Read several submittals with one call."""
+
+    async def page(
+        self,
+        kind: Kind,
+        place: Place,
+        *,
+        whose: str,
+        priority: Priority,
+        number: int,
+        updated_from: Any,
+        updated_to: Any,
+    ) -> Page:
+        """Read one page of a list."""
 
     async def recycled(self, kind: Kind, place: Place, *, whose: str) -> frozenset[str]:
         """Return the ids in the recycle bin."""
@@ -60,9 +83,12 @@ class Looking:
         self._leases = leases
         self._mirror = mirror
         self._projects = projects
+        self._bins = RecycleBins(procore)
+        self._pauses = Pauses()
         self._woken = asyncio.Event()
         self._stopping = False
-        self._busy: Counter[str] = Counter()
+        self._under_way: Counter[str] = Counter()
+        self._backfills: Counter[str] = Counter()
         self._places = asyncio.Semaphore(AT_ONCE)
 
     def wake(self) -> None:
@@ -77,14 +103,18 @@ class Looking:
     async def run(self) -> None:
         """Work until stopped."""
         await self._free_own()
-        async with asyncio.TaskGroup() as group:
-            while not self._stopping:
-                try:
-                    await self._take_what_is_due(group)
-                    await self._rest()
-                except TryLater as error:
-                    log.warning("looking.postgres_away", why=str(error))
-                    await asyncio.sleep(PAUSE_AFTER_FAULT_S)
+        try:
+            async with asyncio.TaskGroup() as group:
+                while not self._stopping:
+                    try:
+                        await self._take_what_is_due(group)
+                        await self._rest()
+                    except TryLater as error:
+                        log.warning("looking.postgres_away", why=str(error))
+                        await asyncio.sleep(PAUSE_AFTER_FAULT_S)
+        finally:
+            # what was cut short is another worker's at once, and not after its claim has lapsed
+            await self._hand_over()
 
     async def _free_own(self) -> None:
         while not self._stopping:
@@ -96,27 +126,50 @@ class Looking:
             else:
                 return
 
+    async def _hand_over(self) -> None:
+        try:
+            await self._looks.free_own()
+        except TryLater as error:
+            log.warning("looking.not_handed_over", why=str(error))
+
+    def _room(self) -> Room:
+        full = [one for one, count in self._under_way.items() if count >= PER_PROJECT]
+        busy_filling = [
+            one for one, count in self._backfills.items() if count >= BACKFILLS_PER_PROJECT
+        ]
+        return Room(
+            full + self._pauses.resting(backfill=False),
+            busy_filling + self._pauses.resting(backfill=True),
+            self._backfills.total() < BACKFILLS_AT_ONCE,
+        )
+
     async def _take_what_is_due(self, group: asyncio.TaskGroup) -> None:
         while not self._stopping:
-            await self._places.acquire()
+            _ = await self._places.acquire()
             batch: list[Look] = []
             try:
-                full = [one for one, count in self._busy.items() if count >= PER_PROJECT]
-                batch = await self._looks.claim(full)
+                if not self._stopping and not self._pauses.closed_s():
+                    batch = await self._looks.claim(self._room())
             finally:
                 if not batch:
                     self._places.release()
             if not batch:
                 return
-            self._busy[batch[0].project_id] += 1
-            group.create_task(self._work(batch))
+            self._under_way[batch[0].project_id] += 1
+            if batch[0].priority == BACKFILL:
+                self._backfills[batch[0].project_id] += 1
+            _ = group.create_task(self._work(batch))
 
     async def _rest(self) -> None:
-        due_in_s = await self._looks.seconds_to_next()
-        rest_s = LONGEST_REST_S if due_in_s is None else min(max(due_in_s, 0.02), LONGEST_REST_S)
+        if closed_s := self._pauses.closed_s():
+            rest_s = min(closed_s, LONGEST_REST_S)
+            self._woken.clear()  # a notice changes nothing about a side that is away
+        else:
+            due_in_s = await self._looks.seconds_to_next(self._room())
+            rest_s = LONGEST_REST_S if due_in_s is None else min(due_in_s, LONGEST_REST_S)
         try:
-            async with asyncio.timeout(rest_s):
-                await self._woken.wait()
+            async with asyncio.timeout(max(rest_s, SHORTEST_REST_S)):
+                _ = await self._woken.wait()
         except TimeoutError:
             return
         finally:
@@ -130,86 +183,178 @@ class Looking:
         except TryLater as error:
             log.warning("look.not_noted", why=str(error))  # due again when the claim lapses
         except Exception:
-            # a fault of ours: one record must not stop the others, and it is tried again
+            # a fault of ours: it must not stop the others, and is tried again
             log.exception("look.fault", kind=batch[0].kind)
-            await self._give_back(batch, TryLater("a fault of ours, see the log", reason="fault"))
+            await self._after_a_fault(batch)
         finally:
             self._places.release()
-            self._busy[project_id] -= 1
-            if not self._busy[project_id]:
-                del self._busy[project_id]
+            _one_less(self._under_way, project_id)
+            if batch[0].priority == BACKFILL:
+                _one_less(self._backfills, project_id)
             self._woken.set()
+
+    async def _after_a_fault(self, batch: list[Look]) -> None:
+        try:
+            await self._give_back(batch, TryLater("a fault of ours, see the log", reason="fault"))
+        except TryLater as error:
+            log.warning("look.not_noted", why=str(error))
 
     async def _take(self, batch: list[Look]) -> None:
         reader = await self._projects.reader(batch[0].project_id)
         if reader is None:
             await self._give_back(batch, TryLater("not connected", reason="not_connected"))
             return
+        project_id, kind = batch[0].project_id, batch[0].kind
+        # leased before they are read: what another worker is at costs no call, and no state that
+        # was read earlier can be put after one that was read later
+        fences = await self._leases.take_free(project_id, kind, [one.procore_id for one in batch])
+        for look in batch:
+            if look.procore_id not in fences:
+                await self._looks.try_again(look, busy(_key(look)))
+        mine = [look for look in batch if look.procore_id in fences]
+        if not mine:
+            return
+
+        async def renew() -> None:
+            await self._looks.renew(mine)
+            await self._leases.renew(project_id, kind, fences)
+
+        try:
+            async with renewed(renew, every_s=RENEW_EVERY_S):
+                await self._look(reader, mine, fences)
+        finally:
+            await self._leases.give_all_back(project_id, kind, fences)
+
+    async def _look(self, reader: Reader, batch: list[Look], fences: dict[str, int]) -> None:
         try:
             found = await self._read(reader, batch)
         except NeedsPerson as error:
             await self._projects.needs_attention(reader, error)
             await self._give_back(batch, TryLater(str(error), reason=error.reason))
-        except (NotAllowed, Refused) as error:
+        except (NotAllowed, NotVisible) as error:
+            await self._projects.needs_attention(reader, NotReadable(error))
             await self._give_back(batch, TryLater(str(error), reason="not_permitted"))
+        except Refused as error:
+            await self._give_back(batch, TryLater(str(error), reason="procore_refused"))
         except TryLater as error:
             await self._give_back(batch, error)
         else:
-            for look in batch:
-                await self._bring(reader, look, found.get(look.procore_id))
+            await self._bring_all(reader, batch, fences, found)
 
-    async def _read(self, reader: Reader, batch: list[Look]) -> dict[str, Rfi | Submittal]:
+    async def _read(self, reader: Reader, batch: list[Look]) -> Mapping[str, Rfi | Submittal]:
         priority = PRIORITIES[min(look.priority for look in batch)]
         ids = [look.procore_id for look in batch]
         if batch[0].kind == "submittal":
-            found = await self._procore.submittals(
+            return await self._procore.submittals(
                 reader.place, ids, whose=reader.whose, priority=priority
             )
-            return dict(found)
         try:
             rfi = await self._procore.rfi(
                 reader.place, ids[0], whose=reader.whose, priority=priority
             )
         except NotVisible:
             return {}
+        except NotAllowed:
+            await self._make_sure_of_the_tool(reader, batch[0].kind)
+            return {}
         return {rfi.id: rfi}
 
-    async def _bring(self, reader: Reader, look: Look, source: Rfi | Submittal | None) -> None:
-        key = Key(look.project_id, look.kind, look.procore_id)
+    async def _make_sure_of_the_tool(self, reader: Reader, kind: Kind) -> None:
+        """Raise NotAllowed when not one record but the whole tool is refused."""
+        _ = await self._procore.page(
+            kind,
+            reader.place,
+            whose=reader.whose,
+            priority=Priority.LOOK,
+            number=1,
+            updated_from=None,
+            updated_to=None,
+        )
+
+    async def _bring_all(
+        self,
+        reader: Reader,
+        batch: list[Look],
+        fences: dict[str, int],
+        found: Mapping[str, Rfi | Submittal],
+    ) -> None:
+        turns = asyncio.Semaphore(OF_A_BATCH_AT_ONCE)
+
+        async def one(look: Look) -> None:
+            async with turns:
+                await self._bring(reader, look, fences[look.procore_id], found.get(look.procore_id))
+
+        async with asyncio.TaskGroup() as group:
+            for look in batch:
+                _ = group.create_task(one(look))
+
+    async def _bring(
+        self, reader: Reader, look: Look, fence: int, source: Rfi | Submittal | None
+    ) -> None:
+        """Bring one record and note how that went; no record of a batch stops another."""
+        key = _key(look)
         try:
-            async with self._leases.held(key) as fence:
+            try:
                 if source is None:
                     await self._absent(reader, key, fence)
                 else:
-                    await self._mirror.bring(
-                        reader,
-                        key,
-                        fence,
-                        source,
-                        count=lambda found, done: self._looks.count_files(
-                            key.project_id, key.kind, found, done
-                        ),
+                    _ = await self._mirror.bring(
+                        reader, key, fence, source, count=self._count_of(look)
                     )
+            except ConnectorError as error:
+                await self._note_failure(reader, look, error)
+            except Exception:
+                # a fault of ours, of this record alone
+                log.exception("look.fault", kind=key.kind, procore_id=key.procore_id)
+                fault = TryLater("a fault of ours, see the log", reason="fault")
+                await self._looks.try_again(look, fault)
+            else:
+                self._pauses.note_success()
+                await self._looks.done(look)
+            await self._leases.give_back(key, fence)
         except TryLater as error:
-            log.info("look.later", kind=key.kind, procore_id=key.procore_id, reason=error.reason)
-            await self._looks.try_again(look, error)
-        except ConnectorError as error:
-            log.warning("look.refused", kind=key.kind, procore_id=key.procore_id, why=str(error))
-            reason = error.reason if isinstance(error, NeedsPerson) else "part3_refused"
-            await self._looks.try_again(look, TryLater(str(error), reason=reason))
+            log.warning("look.not_noted", procore_id=key.procore_id, why=str(error))
+
+    def _count_of(self, look: Look) -> Any:
+        async def count(done: int) -> None:
+            await self._looks.count_files(look.project_id, look.kind, done)
+
+        return count
+
+    async def _note_failure(self, reader: Reader, look: Look, error: ConnectorError) -> None:
+        named = {"kind": look.kind, "procore_id": look.procore_id}
+        if isinstance(error, NeedsPerson):
+            await self._projects.needs_attention(reader, error)
+            later = TryLater(str(error), reason=error.reason)
+        elif isinstance(error, TryLater):
+            later = error
+            log.debug("look.later", reason=error.reason, **named)
         else:
-            await self._looks.done(look)
+            log.warning("look.refused", why=str(error), **named)
+            ours = isinstance(error, NotAllowed | NotVisible | Refused)
+            later = TryLater(str(error), reason="procore_refused" if ours else "part3_refused")
+        self._pauses.note(look.project_id, look.priority, later)
+        await self._looks.try_again(look, later)
 
     async def _absent(self, reader: Reader, key: Key, fence: int) -> None:
         """404 is not deletion: only what stands in the recycle bin is marked as removed."""
-        recycled = await self._procore.recycled(key.kind, reader.place, whose=reader.whose)
-        if key.procore_id in recycled:
+        if await self._bins.holds(key, reader):
             await self._mirror.bury(key, fence)
             return
         before = await self._mirror.records.read(key)
-        why = "Procore does not show it to the person whose authorization reads this project."
-        await self._mirror.records.looked(key, fence, before.procore_updated_at, why)
+        await self._mirror.records.looked(key, fence, before.procore_updated_at, HIDDEN)
 
     async def _give_back(self, batch: list[Look], error: TryLater) -> None:
+        self._pauses.note(batch[0].project_id, batch[0].priority, error)
         for look in batch:
             await self._looks.try_again(look, error)
+
+
+def _key(look: Look) -> Key:
+    return Key(look.project_id, look.kind, look.procore_id)
+
+
+def _one_less(counts: Counter[str], project_id: str) -> None:
+    counts[project_id] -= 1
+    if not counts[project_id]:
+        del counts[project_id]

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from schemas.records import File, Kind, Record, StoredRecord
-from services.errors import ConnectorError, TryLater
+from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.part3.client import Outdated
 from services.procore.files import FileBytes
 from services.procore.models import Attachment, Place, Rfi, Submittal
@@ -21,8 +21,8 @@ from sync_worker.leases import Key
 
 log = structlog.get_logger()
 
-FileCounted = Callable[[int, int], Awaitable[None]]
-"""Told how many more files were found and how many more are done."""
+FilesCounted = Callable[[int], Awaitable[None]]
+"""Told how many more files of a record are shown."""
 
 
 class Downloads(Protocol):
@@ -85,7 +85,7 @@ class Mirror:
         fence: int,
         source: Rfi | Submittal,
         *,
-        count: FileCounted | None = None,
+        count: FilesCounted | None = None,
     ) -> bool:
         """Make Part3 hold this state, files included; return whether anything was put.
 
@@ -96,7 +96,7 @@ class Mirror:
         before = await self.records.read(key)
         if before.procore_updated_at and source.updated_at < before.procore_updated_at:
             raise StaleRead(key)
-        if before.record is None and _is_draft(source):
+        if before.record is None and is_draft(source):
             why = "It is a draft in Procore; drafts stay there until they are opened."
             await self.records.looked(key, fence, source.updated_at, why)
             return False
@@ -107,19 +107,11 @@ class Mirror:
         put = await self._put_if_changed(key, fence, before, record, source)
         if not missing:
             return put
-        if count:
-            await count(len(missing), 0)
-        fault: ConnectorError | None = None
-        for attachment in missing:
-            try:
-                known[attachment.id] = await self._copy(reader, attachment)
-            except TryLater as error:
-                fault = error
-                continue
-            if count:
-                await count(0, 1)
+        fault = await self._copy_all(reader, missing, known)
         complete = await self._translated(key, source, known)
-        await self._put_if_changed(key, fence, await self.records.read(key), complete, source)
+        _ = await self._put_if_changed(key, fence, await self.records.read(key), complete, source)
+        if count:
+            await count(sum(one.id in known for one in missing))
         if fault is not None:
             raise fault
         return True
@@ -136,7 +128,7 @@ class Mirror:
                 kept, status="removed", status_label="Removed in Procore", ball_in_court=()
             )
         )
-        await self._put_if_changed(key, fence, before, tombstone, None)
+        _ = await self._put_if_changed(key, fence, before, tombstone, None)
 
     async def _translated(
         self, key: Key, source: Rfi | Submittal, files: dict[str, File]
@@ -159,7 +151,7 @@ class Mirror:
         if record.content_version == before.content_version:
             await self.records.looked(key, fence, updated_at)
             return False
-        put = await self._put(key, record, before.part3_version)
+        put = await self._put(key, fence, record, before.part3_version)
         await self.records.keep(
             key,
             fence,
@@ -172,15 +164,39 @@ class Mirror:
         log.info("record.mirrored", kind=key.kind, procore_id=key.procore_id, number=record.number)
         return True
 
-    async def _put(self, key: Key, record: Record, version: str | None) -> StoredRecord:
-        """Put, minding what Part3 holds: our lease says nobody else may have written newer."""
+    async def _put(self, key: Key, fence: int, record: Record, version: str | None) -> StoredRecord:
+        """Put, minding what Part3 holds.
+
+        A version that is not ours is put over only while the lease is: otherwise whoever has it
+        now may have put something newer.
+        """
+        await self.records.confirm(key, fence)
         try:
             return await self.part3.put_record(key.project_id, record, if_match=version)
         except Outdated:
             there = await self.part3.record(key.project_id, key.kind, key.procore_id)
+            await self.records.confirm(key, fence)
             return await self.part3.put_record(
                 key.project_id, record, if_match=there.version if there else None
             )
+
+    async def _copy_all(
+        self, reader: Reader, missing: list[Attachment], known: dict[str, File]
+    ) -> ConnectorError | None:
+        """Copy what can be copied into `known`; one bad file keeps no other one back.
+
+        Returns:
+            The last failure, or None when all are there.
+        """
+        fault: ConnectorError | None = None
+        for attachment in missing:
+            try:
+                known[attachment.id] = await self._copy(reader, attachment)
+            except ConnectorError as error:
+                fault = error
+                if isinstance(error, NeedsPerson):
+                    break  # the grant is lost, so the next one fails likewise
+        return fault
 
     async def _copy(self, reader: Reader, attachment: Attachment) -> File:
         with tempfile.TemporaryDirectory(prefix="connector-") as folder:
@@ -199,7 +215,8 @@ class Mirror:
         return file
 
 
-def _is_draft(source: Rfi | Submittal) -> bool:
+def is_draft(source: Rfi | Submittal) -> bool:
+    """Tell a draft, which stays in Procore until it is opened."""
     if isinstance(source, Rfi):
         return source.status in ("draft", "closed_draft")
     return source.status_class.lower() == "draft"

@@ -25,6 +25,11 @@ UPDATE mirror.records SET number = $5, title = $6, status = $7, record = $8,
 WHERE (project_id, kind, procore_id, fence) = ($1, $2, $3, $4)
 RETURNING 1
 """
+CONFIRM = """
+UPDATE mirror.records SET lease_until = greatest(lease_until, now() + interval '120 seconds')
+WHERE (project_id, kind, procore_id, fence) = ($1, $2, $3, $4) AND lease_owner IS NOT NULL
+RETURNING 1
+"""
 LOOKED = """
 UPDATE mirror.records SET looked_at = now(), procore_updated_at = $5, not_mirrored_because = $6
 WHERE (project_id, kind, procore_id, fence) = ($1, $2, $3, $4)
@@ -128,6 +133,16 @@ class Records:
         """Note a look that put nothing, and why if it may not be mirrored. Raises FenceLost."""
         named = (key.project_id, key.kind, key.procore_id, fence)
         if await self._postgres.fetchval(LOOKED, *named, updated_at, why_not) is None:
+            raise FenceLost(key)
+
+    async def confirm(self, key: Key, fence: int) -> None:
+        """Make sure that the record is still ours, and for as long as a put may take.
+
+        Raises:
+            FenceLost: another worker has it, and may have put something newer by now.
+        """
+        named = (key.project_id, key.kind, key.procore_id, fence)
+        if await self._postgres.fetchval(CONFIRM, *named) is None:
             raise FenceLost(key)
 
     async def return_ids(self, project_id: str, rfi_id: str) -> dict[str, str]:

@@ -122,7 +122,7 @@ class Attempts:
             now_sending = Standing(state="sending")
             await self._store.settle(task, now_sending, None)
             if reporter.is_news(now_sending, answer):
-                await reporter.tell(now_sending)
+                _ = await reporter.tell(now_sending)
 
         return await self._deliverer.deliver(task, answer, sending=sending)
 

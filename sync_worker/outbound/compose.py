@@ -51,5 +51,5 @@ def files_of(answer: Return) -> tuple[OutgoingFile, ...]:
     named: dict[tuple[str, str], OutgoingFile] = {}
     for file in (*answer.files, *((answer.cover_page,) if answer.cover_page else ())):
         outgoing = OutgoingFile(file.sha256, file.name, file.content_type, file.size)
-        named.setdefault((file.sha256, file.name), outgoing)
+        _ = named.setdefault((file.sha256, file.name), outgoing)
     return tuple(named.values())

@@ -83,7 +83,7 @@ class Deliveries:
 
     async def _work_on_what_is_due(self, group: asyncio.TaskGroup) -> None:
         while not self._stopping:
-            await self._places.acquire()
+            _ = await self._places.acquire()
             task = None
             try:
                 task = await self._claims.claim()
@@ -92,12 +92,12 @@ class Deliveries:
                     self._places.release()
             if task is None:
                 return
-            group.create_task(self._work(task), name=f"delivery {task.return_id}")
+            _ = group.create_task(self._work(task), name=f"delivery {task.return_id}")
 
     async def _rest(self) -> None:
         try:
             async with asyncio.timeout(POLL_S):
-                await self._woken.wait()
+                _ = await self._woken.wait()
         except TimeoutError:
             return
         finally:
@@ -120,7 +120,7 @@ class Deliveries:
                 try:
                     await self._works.attempt(task)
                 finally:
-                    keeper.cancel()
+                    _ = keeper.cancel()
         except* LeaseLost:
             log.info("delivery.lease_lost")
         except* TryLater as group_error:

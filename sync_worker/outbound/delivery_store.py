@@ -103,8 +103,9 @@ ASK_LOOK = """
 INSERT INTO mirror.looks (project_id, kind, procore_id, due_at, priority)
 SELECT project_id, kind, procore_id, now(), 1 FROM mirror.deliveries WHERE return_id = $1
 ON CONFLICT (project_id, kind, procore_id) DO UPDATE
-SET due_at = least(mirror.looks.due_at, now()), priority = 1, asked = mirror.looks.asked + 1,
-    last_asked_at = now()
+SET due_at = CASE WHEN mirror.looks.claimed_by IS NULL THEN least(mirror.looks.due_at, now())
+                  ELSE mirror.looks.due_at END,
+    priority = 1, asked = mirror.looks.asked + 1, last_asked_at = now()
 """
 RELEASE = """
 UPDATE mirror.deliveries

@@ -119,7 +119,7 @@ class ReadinessLoop:
                 log.exception("readiness.fault")
             try:
                 async with asyncio.timeout(POLL_S):
-                    await self._stopping.wait()
+                    _ = await self._stopping.wait()
             except TimeoutError:
                 continue
 

@@ -60,8 +60,8 @@ class Bench:
     async def due_soon(self, kind: str) -> tuple[bool, bool]:
         """Whether the kind's sweep is due within seconds, and whether it settles afterwards."""
         row = await self.postgres.fetchrow(
-            "SELECT due_at < now() + interval '10 s' AS due, settle_at IS NOT NULL AS settles"
-            " FROM mirror.sweeps WHERE kind = $1",
+            "SELECT LEAST(due_at, wanted_at) < now() + interval '10 s' AS due,"
+            " settle_at IS NOT NULL AS settles FROM mirror.sweeps WHERE kind = $1",
             kind,
         )
         assert row is not None

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from services.errors import TryLater
 from services.postgres import migrate, open_postgres
-from sync_worker.inbound.look_store import Looks
+from sync_worker.inbound.look_store import Looks, Room
 from tests.inbound.intake_bench import (
     ADD_PROJECT,
     ADD_SWEEP,
@@ -212,7 +212,7 @@ async def test_a_notice_leaves_the_claim_of_a_look_under_way_and_asks_for_anothe
     looks = Looks(bench.postgres, "w-1", retry_max_s=60)
     await bench.intake.handle([record_of(from_procore())])
     await bench.postgres.execute("UPDATE mirror.looks SET due_at = now()")
-    (look,) = await looks.claim([])
+    (look,) = await looks.claim(Room())
     await bench.intake.handle([record_of(from_procore(notice_id="n-2"))])
     row = await bench.postgres.fetchrow(
         "SELECT claimed_by, due_at > now() + interval '1 minute' AS kept FROM mirror.looks"
