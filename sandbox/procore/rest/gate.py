@@ -69,7 +69,7 @@ class Gate:
         note = Note(self.world, request)
         rules = self.world.faults.of_call(request.method, request.url.path)
         note.faults = [rule.kind for rule in rules]
-        response = await self._before(rules)
+        response = await self._before(request, rules)
         if response is None:
             response = _after(rules, await self._performed(request, rules, perform, note))
         for name, value in note.headers.items():
@@ -77,9 +77,10 @@ class Gate:
         note.finish(response)
         return response
 
-    async def _before(self, rules: list[Rule]) -> Response | None:
+    async def _before(self, request: Request, rules: list[Rule]) -> Response | None:
         for rule in rules:
             if rule.kind == "latency":
+                await request.body()  # it has arrived, so it is done though its caller be dead
                 extra = self.world.random.uniform(0, rule.jitter_s)
                 await asyncio.sleep(rule.delay_s + extra)
             elif rule.kind == "cut_before":

@@ -149,6 +149,29 @@ async def test_a_connection_is_really_cut(tmp_path: Path, kind: str) -> None:
         assert told["rules"][0]["hits"] == 1
 
 
+async def test_what_was_asked_is_done_though_its_caller_has_gone(tmp_path: Path) -> None:
+    async with running(tmp_path) as program:
+        seeded = await program.order("seed", {"rfis": 5, "submittals": 0})
+        await program.log_in()
+        project = seeded["projects"][0]
+        path = f"/rest/v1.0/projects/{project['id']}/rfis/{project['rfi_ids'][1]}"
+        slow = {"kind": "latency", "method": "PATCH", "path": path, "delay_s": 0.5}
+        await program.order("faults", {"rules": [slow]})
+        with pytest.raises(httpx2.ReadTimeout):
+            await program.http.patch(
+                path,
+                json={"rfi": {"subject": "Renamed by one who left"}},
+                headers={**program.headers, "Procore-Company-Id": str(project["company_id"])},
+                timeout=0.2,
+            )
+        async with asyncio.timeout(20):
+            while not any(
+                rfi["subject"] == "Renamed by one who left"
+                for rfi in (await program.rfis(seeded)).json()
+            ):
+                await asyncio.sleep(0.05)
+
+
 async def test_the_clock_is_moved_and_stays_moved_over_a_restart(tmp_path: Path) -> None:
     async with running(tmp_path) as program:
         await program.order("clock", {"set": "2030-01-01T00:00:00Z", "frozen": True})
