@@ -159,6 +159,7 @@ class Records:
             version=str(version),
             content_version=record.content_version,
             number=record.number,
+            title=record.title,
             files=len(record.named_files()),
             files_pending=record.files_pending,
         )
