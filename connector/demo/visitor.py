@@ -243,7 +243,9 @@ def _values_of(form: Tag) -> dict[str, list[str]]:
             continue
         if control.name == "select":
             options = control.find_all("option")
-            chosen = [o for o in options if o.has_attr("selected")] or options[:1]
+            chosen = [o for o in options if o.has_attr("selected")]
+            if not chosen and not control.has_attr("multiple"):
+                chosen = options[:1]  # as a browser shows it
             data.setdefault(str(name), []).extend(_value_of(option) for option in chosen)
             continue
         text = (
