@@ -1,11 +1,18 @@
 """The whole system, started once for all tests that only use it and break nothing."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
 
 from connector.demo.stack import Stack
+from connector.demo.worlds import seed
+from deploy.local.browser import chromium_path
+from tests.stack.fault_stacks import QUICK, Site, connected_site
 from tests.stack.stacks import running_stack
+
+QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -13,3 +20,35 @@ async def shared_stack(kafka_bootstrap: str, database_url: str) -> AsyncIterator
     """A system that is up, its stand-ins not seeded yet."""
     async with running_stack(kafka_bootstrap, database_url) as stack:
         yield stack
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def story_world(shared_stack: Stack) -> dict[str, Any]:
+    """The world of the demo's story in both stand-ins: what Procore's made, with ids."""
+    return await seed(shared_stack)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium_path(), args=QUIET)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def fault_site(kafka_bootstrap: str, database_url: str) -> AsyncIterator[Site]:
+    """A connected project on a system of its own, whose programs tests kill and start again."""
+    async with (
+        running_stack(kafka_bootstrap, database_url, overrides=QUICK) as stack,
+        connected_site(stack) as site,
+    ):
+        yield site
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(fault_site: Site) -> AsyncIterator[Site]:
+    """The same, with nothing wrong at first; afterwards all of it is whole again."""
+    yield fault_site
+    await fault_site.mend()
+    assert fault_site.faults_logged() == []
