@@ -27,6 +27,10 @@ BACKLOG = 1_024
 log = structlog.get_logger()
 
 
+class CannotListen(OSError):  # noqa: N818 - says what happened
+    """A port is taken or a host is not ours; the message says which, and what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where a site really listens, after port 0 has become one."""
@@ -89,7 +93,7 @@ async def serving(sites: Sequence[Site]) -> AsyncIterator[dict[str, Address]]:
     """Serve inside the block; yields the bound addresses by the sites' names.
 
     Raises:
-        OSError: a port is taken or the host is not ours.
+        CannotListen: a port is taken or the host is not ours.
     """
     listeners = _bind_all(sites)
     servers = [_server(site) for site in sites]
@@ -139,8 +143,11 @@ def _bind(site: Site) -> socket.socket:
         listener.setblocking(False)  # noqa: FBT003 - positional only
     except OSError as error:
         listener.close()
-        message = f"cannot listen on {site.host} port {site.port}: {error.strerror}"
-        raise OSError(error.errno, message) from error
+        message = (
+            f"cannot listen on {site.host} port {site.port} ({site.name}): {error.strerror}; "
+            "set HTTP_HOST, HTTP_PORT, INTERNAL_PORT or METRICS_PORT to what is free"
+        )
+        raise CannotListen(message) from error
     return listener
 
 

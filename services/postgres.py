@@ -18,6 +18,15 @@ from services.errors import TryLater
 UniqueViolation = asyncpg.UniqueViolationError
 Row: TypeAlias = Mapping[str, Any]
 CONNECTION_FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+NOT_MIGRATED = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.InvalidSchemaNameError,
+)
+"""The schemas are not there, or older than this release."""
+
+NOT_GRANTED = (asyncpg.InsufficientPrivilegeError,)
+"""The role of DATABASE_URL may not do this."""
 
 CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 10.0
@@ -150,14 +159,17 @@ async def _read_json_as_values(connection: asyncpg.Connection) -> None:
         )
 
 
-NOTE_APPLIED = "INSERT INTO public.connector_migrations (owner, name) VALUES ($1, $2)"
-LIST_APPLIED = "SELECT name FROM public.connector_migrations WHERE owner = $1"
+# In a schema of its own: since PostgreSQL 15 whoever may create schemas may not create in `public`.
 CREATE_LEDGER = """
-CREATE TABLE IF NOT EXISTS public.connector_migrations (
+CREATE SCHEMA IF NOT EXISTS migrations;
+CREATE TABLE IF NOT EXISTS migrations.applied (
     owner text NOT NULL, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (owner, name)
 )
 """
+HAS_LEDGER = "SELECT to_regclass('migrations.applied') IS NOT NULL"
+LIST_APPLIED = "SELECT name FROM migrations.applied WHERE owner = $1"
+NOTE_APPLIED = "INSERT INTO migrations.applied (owner, name) VALUES ($1, $2)"
 
 
 async def migrate(url: str, owners: Sequence[str]) -> list[str]:
@@ -173,8 +185,9 @@ async def migrate(url: str, owners: Sequence[str]) -> list[str]:
     connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
     applied_now: list[str] = []
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
-        await connection.execute(CREATE_LEDGER)
+        await _be_the_only_one(connection)
+        if not await connection.fetchval(HAS_LEDGER):
+            await connection.execute(CREATE_LEDGER)
         for owner in owners:
             done = {row["name"] for row in await connection.fetch(LIST_APPLIED, owner)}
             for name, sql in _migrations_of(owner):
@@ -189,6 +202,12 @@ async def migrate(url: str, owners: Sequence[str]) -> list[str]:
     return applied_now
 
 
+async def _be_the_only_one(connection: asyncpg.Connection) -> None:
+    """Wait until nobody else migrates or grants; the lock ends with the session."""
+    await connection.execute("SET lock_timeout = '60s'")
+    await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+
+
 def _migrations_of(owner: str) -> list[tuple[str, str]]:
     folder = resources.files(owner) / "migrations"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
@@ -199,7 +218,7 @@ async def pending_migrations(url: str, owners: Sequence[str]) -> list[str]:
     """Return the migrations, as `owner/name`, that `migrate` would apply now."""
     connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
     try:
-        ledger = await connection.fetchval("SELECT to_regclass('public.connector_migrations')")
+        ledger = await connection.fetchval(HAS_LEDGER)
         pending: list[str] = []
         for owner in owners:
             rows = await connection.fetch(LIST_APPLIED, owner) if ledger else []
@@ -211,19 +230,23 @@ async def pending_migrations(url: str, owners: Sequence[str]) -> list[str]:
 
 
 WORKER_GRANTS = (
-    "GRANT USAGE ON SCHEMA mirror TO {role}",
+    "GRANT USAGE ON SCHEMA mirror, migrations TO {role}",
+    "GRANT SELECT ON ALL TABLES IN SCHEMA migrations TO {role}",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA mirror TO {role}",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA mirror TO {role}",
     # what happened stays written: the worker adds to the log and never rewrites it
     "REVOKE UPDATE, DELETE ON mirror.activity FROM {role}",
 )
 TOKEN_GRANTS = (
-    "GRANT USAGE ON SCHEMA authority TO {role}",
+    "GRANT USAGE ON SCHEMA authority, migrations TO {role}",
+    "GRANT SELECT ON ALL TABLES IN SCHEMA migrations TO {role}",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA authority TO {role}",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA authority TO {role}",
-    # the pages show progress and activity; they write nothing there
+    "REVOKE UPDATE, DELETE ON authority.audit FROM {role}",
+    # the pages show progress and activity; they write nothing there, and see no key of the worker's
     "GRANT USAGE ON SCHEMA mirror TO {role}",
     "GRANT SELECT ON ALL TABLES IN SCHEMA mirror TO {role}",
+    "REVOKE SELECT ON mirror.install FROM {role}",
 )
 
 
@@ -233,8 +256,13 @@ async def grant_roles(url: str, *, worker_role: str | None, token_role: str | No
     Raises:
         ValueError: a role does not exist.
     """
+    if worker_role is not None and worker_role == token_role:
+        message = "the workers and the token service each need a role of their own"
+        raise ValueError(message)
     connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
     try:
+        # two that grant the same at once would end in "tuple concurrently updated"
+        await _be_the_only_one(connection)
         async with connection.transaction():
             for role, grants in ((worker_role, WORKER_GRANTS), (token_role, TOKEN_GRANTS)):
                 if role is None:

@@ -6,11 +6,19 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
+from services.http_server import CannotListen
+
 
 def run_program(main: Coroutine[Any, Any, None]) -> None:
-    """Run a program's coroutine to its end, on uvloop where there is one."""
+    """Run a program's coroutine to its end, on uvloop where there is one.
+
+    A port that is taken ends it with 1 and one line that says so: the traceback would only hide it.
+    """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(main)
+        try:
+            runner.run(main)
+        except CannotListen as error:
+            sys.exit(str(error))
 
 
 def stop_on_signals() -> asyncio.Event:

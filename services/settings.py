@@ -9,6 +9,8 @@ import base64
 import binascii
 import ipaddress
 import os
+import re
+import ssl
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +19,10 @@ from typing import NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 EX_CONFIG = 78
+SECURITY_PROTOCOLS = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
+SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/@\[\]]+):[0-9]{1,5}")
+TOPIC_PREFIX = re.compile(r"[a-zA-Z0-9._-]{0,200}")
 T = TypeVar("T")
 
 
@@ -92,7 +98,7 @@ class Reader:
     def raw(self, name: str) -> str | None:
         """Return the variable's text, or the file's that `NAME_FILE` points to, or None."""
         value = self._environ.get(name)
-        path = self._environ.get(f"{name}_FILE")
+        path = self._environ.get(f"{name}_FILE") or None  # empty is not set, as with the others
         if value is not None and path is not None:
             self.faults.append(f"{name} and {name}_FILE are both set: set only one of them")
         if value is None and path is not None:
@@ -108,9 +114,12 @@ class Reader:
     def text(self, name: str, default: str | None = None) -> str:
         """Return a required text, or its default."""
         value = self.raw(name)
-        if value is None and default is None:
+        if value is None and default is None and not self._has_fault(f"{name}_FILE"):
             self.faults.append(f"{name} is not set: it is required")
         return value if value is not None else (default or "")
+
+    def _has_fault(self, name: str) -> bool:
+        return any(fault.startswith(name) for fault in self.faults)
 
     def secret(self, name: str) -> Secret:
         """Return a required text that must not be seen."""
@@ -158,17 +167,32 @@ class Reader:
     def url(self, name: str, default: str | None = None) -> str:
         """Return an http(s) URL without a trailing slash; plain http for loopback hosts only."""
         value = self.text(name, default).rstrip("/")
-        if value and (fault := url_fault(value)):
-            self.faults.append(f"{name} is {value!r}: {fault}")
+        if value:
+            self._check_url(f"{name} is", value)
         return value
 
     def urls(self, name: str) -> tuple[str, ...]:
-        """Return comma-separated URLs, in order."""
-        values = tuple(part.strip().rstrip("/") for part in self.text(name).split(",") if part)
+        """Return comma-separated URLs, in order; at least one."""
+        parts = (part.strip().rstrip("/") for part in self.text(name).split(","))
+        values = tuple(part for part in parts if part)
         for value in values:
-            if fault := url_fault(value):
-                self.faults.append(f"{name} holds {value!r}: {fault}")
+            self._check_url(f"{name} holds", value)
+        if not values and not self._has_fault(name):
+            self.faults.append(f"{name} holds no URL: write one, or several with commas")
         return values
+
+    def _check_url(self, words: str, value: str) -> None:
+        if "@" in value:  # whatever stands before it is a password, and stays unseen
+            self.faults.append(f"{words} a URL with a user name or password: leave them out")
+        elif fault := url_fault(value):
+            self.faults.append(f"{words} {value!r}: {fault}")
+
+    def database_url(self, name: str = "DATABASE_URL") -> Secret:
+        """Return a required `postgresql://` URL. It holds a password, so no fault shows it."""
+        value = self.text(name)
+        if value and (fault := _database_fault(value)):
+            self.faults.append(f"{name}: {fault}")
+        return Secret(value)
 
     def key_ring(self, name: str, *, length: int | None = None) -> KeyRing:
         """Return keys written `id:base64,…`. Faults never show key material."""
@@ -189,7 +213,7 @@ class Reader:
             keys.append(Key(key_id, secret))
         if len({key.id for key in keys}) != len(keys):
             self.faults.append(f"{name}: two keys have the same id")
-        if not keys and not any(fault.startswith(name) for fault in self.faults):
+        if not keys and not self._has_fault(name):
             self.faults.append(f"{name} holds no key: write id:base64,…")
         return KeyRing(tuple(keys))
 
@@ -205,6 +229,18 @@ def url_fault(value: str) -> str | None:
         return "it must be an http or https URL with a host"
     if parts.scheme == "http" and not is_loopback(host):
         return "plain http is accepted for loopback hosts only; use https"
+    return None
+
+
+def _database_fault(value: str) -> str | None:
+    """Say what is wrong with a database's URL, or None, without a word of its content."""
+    if not value.startswith(("postgresql://", "postgres://")):
+        return "it must be postgresql://user:password@host:port/database"
+    try:
+        parts = urlsplit(value)
+        _ = parts.hostname, parts.port
+    except ValueError:
+        return "its host or port cannot be read: percent-encode what is special in the password"
     return None
 
 
@@ -233,18 +269,58 @@ class KafkaSettings:
     @classmethod
     def read(cls, reader: Reader) -> "KafkaSettings":
         """Read the `KAFKA_…` variables."""
-        protocols = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
-        return cls(
+        protocol = reader.choice("KAFKA_SECURITY_PROTOCOL", SECURITY_PROTOCOLS, "plaintext")
+        settings = cls(
             bootstrap_servers=reader.text("KAFKA_BOOTSTRAP_SERVERS"),
             topic_prefix=reader.text("KAFKA_TOPIC_PREFIX", ""),
-            security_protocol=reader.choice(
-                "KAFKA_SECURITY_PROTOCOL", protocols, "plaintext"
-            ).upper(),
+            security_protocol=protocol.upper(),
             sasl_mechanism=reader.raw("KAFKA_SASL_MECHANISM"),
             sasl_username=reader.raw("KAFKA_SASL_USERNAME"),
             sasl_password=reader.optional_secret("KAFKA_SASL_PASSWORD"),
             ca_file=reader.raw("KAFKA_CA_FILE"),
         )
+        reader.faults += _kafka_faults(settings)
+        return settings
+
+
+def _kafka_faults(settings: KafkaSettings) -> list[str]:
+    """Say what would otherwise be found out at the first connection, in a traceback."""
+    servers = settings.bootstrap_servers.split(",") if settings.bootstrap_servers else ()
+    faults = [
+        f"KAFKA_BOOTSTRAP_SERVERS holds {server.strip()!r}: write host:port,…"
+        for server in servers
+        if not HOST_AND_PORT.fullmatch(server.strip())
+    ]
+    if not TOPIC_PREFIX.fullmatch(settings.topic_prefix):
+        faults.append(
+            f"KAFKA_TOPIC_PREFIX is {settings.topic_prefix!r}: "
+            "at most 200 letters, digits, dots, dashes and underscores"
+        )
+    if settings.security_protocol.startswith("SASL"):
+        given = {
+            "KAFKA_SASL_USERNAME": settings.sasl_username,
+            "KAFKA_SASL_PASSWORD": settings.sasl_password,
+        }
+        protocol = settings.security_protocol.lower()
+        faults += [
+            f"{name} is not set: KAFKA_SECURITY_PROTOCOL {protocol} requires it"
+            for name, value in given.items()
+            if not value
+        ]
+        if settings.sasl_mechanism not in (None, *SASL_MECHANISMS):
+            faults.append(
+                f"KAFKA_SASL_MECHANISM is {settings.sasl_mechanism!r}: "
+                f"it must be one of {', '.join(SASL_MECHANISMS)}"
+            )
+    if settings.ca_file and settings.security_protocol.endswith("SSL"):
+        try:
+            ssl.create_default_context(cafile=settings.ca_file)
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            faults.append(
+                f"KAFKA_CA_FILE: cannot use {settings.ca_file} ({type(error).__name__}): "
+                "name a readable file of PEM certificates"
+            )
+    return faults
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class WorkerSettings:
             bind=BindSettings.read(reader, port=PORT),
             log=LogSettings.read(reader),
             timing=Timing.read(reader),
-            database_url=reader.secret("DATABASE_URL"),
+            database_url=reader.database_url(),
             procore_api_url=reader.url("PROCORE_API_URL"),
             procore_login_url=reader.url("PROCORE_LOGIN_URL"),
             part3_api_url=reader.url("PART3_API_URL"),

@@ -60,7 +60,7 @@ class Settings:
         return cls(
             bind=BindSettings.read(reader, port=8081),
             log=LogSettings.read(reader),
-            database_url=reader.secret("DATABASE_URL"),
+            database_url=reader.database_url(),
             webhook_keys=reader.key_ring("WEBHOOK_SECRET_KEYS"),
             sealing_keys=reader.key_ring("TOKEN_ENCRYPTION_KEYS", length=SEALING_KEY_BYTES),
             launch_keys=reader.key_ring("PART3_LAUNCH_KEYS"),
