@@ -13,6 +13,7 @@ from services.part3.client import Part3
 from services.postgres import Postgres
 from services.procore.oauth import ProcoreOAuth
 from token_service.audit import Audit
+from token_service.connections.agreements import DispositionStore
 from token_service.connections.hooks import Hooks
 from token_service.connections.procore_api import ProcoreApi
 from token_service.connections.procore_directory import ProcoreDirectory, who_is
@@ -91,12 +92,14 @@ def assemble(settings: Settings, outside: Outside) -> Services:
     connections = ConnectionStore(
         outside.database, Hooks(api, settings.webhook_keys, settings.gateway_public_url)
     )
+    dispositions = DispositionStore(outside.database)
     desk = Desk(
         pages=Pages(part3_origin=settings.part3_origin, login_url=settings.procore_login_url),
         ports=Ports(
             sessions=sessions,
             grants=people,
             connections=connections,
+            dispositions=dispositions,
             part3=Part3(outside.part3_http, settings.part3_api_url, settings.part3_api_token),
             procore=ProcoreDirectory(api),
         ),
@@ -114,6 +117,7 @@ def assemble(settings: Settings, outside: Outside) -> Services:
         internal=InternalApi(
             tokens=grants.tokens,
             connections=connections,
+            dispositions=dispositions,
             callers=Callers(settings.internal_keys),
             measures=measures,
         ),

@@ -4,14 +4,21 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Literal
 
+import msgspec
 from starlette.requests import Request
 
+from schemas.dispositions import PARTIES, Confirmation, Proposal, SeenResponse
+from schemas.records import Disposition
 from schemas.returns import Member, Project
+from services.dispositions import loosens, unconfirmed
 from services.errors import NeedsPerson, TryLater
 from token_service.public.ports import (
     Company,
     ConnectionView,
+    Decider,
+    Decision,
     GrantView,
     Order,
     OtherAccount,
@@ -144,6 +151,102 @@ class FakeConnections:
         self.by_project[project_id] = replace(present, state="disconnected")
 
 
+class FakeDispositions:
+    """`Dispositions` in memory, of the connections of `connections`."""
+
+    def __init__(self, connections: FakeConnections) -> None:
+        self._connections = connections
+        self.live: dict[tuple[str, str], list[Proposal]] = {}
+        self.log: dict[tuple[str, str], list[Decision]] = {}
+        self.given = 0
+
+    async def proposals(self, project_id: str, procore_project_id: str) -> Sequence[Proposal]:
+        return list(self.live.get((project_id, procore_project_id), ()))
+
+    async def decisions(self, project_id: str, procore_project_id: str) -> Sequence[Decision]:
+        return list(reversed(self.log.get((project_id, procore_project_id), ())))
+
+    async def propose(
+        self, by: Decider, disposition: Disposition, response: ResponseChoice
+    ) -> Proposal:
+        live = self._live(by)
+        live[:] = [one for one in live if one.disposition != disposition or not unconfirmed(one)]
+        self.given += 1
+        seen = SeenResponse(id=response.id, name=response.name, considered=response.considered)
+        proposal = Proposal(
+            id=str(self.given),
+            disposition=disposition,
+            response=seen,
+            proposed_by=by.name,
+            proposed_at=LONG_AGO,
+        )
+        live.append(proposal)
+        self._note("proposed", by, proposal)
+        if loosens(disposition, response.considered):
+            return proposal
+        return self._confirmed(by, proposal, despite_looser=False)
+
+    async def confirm(self, by: Decider, proposal_id: str, *, despite_looser: bool) -> Proposal:
+        known = next((one for one in self._live(by) if one.id == proposal_id), None)
+        if known is None:
+            raise NeedsPerson("gone", reason="proposal_gone")
+        if by.party not in unconfirmed(known):
+            return known
+        if loosens(known.disposition, known.response.considered) and not despite_looser:
+            raise NeedsPerson("looser", reason="looser_response")
+        said = [known.confirmation(party) for party in PARTIES]
+        if by.user_id in [one.user_id for one in said if one is not None]:
+            raise NeedsPerson("same", reason="same_person")
+        proposal = self._confirmed(by, known, despite_looser=despite_looser)
+        self._note("confirmed", by, proposal)
+        return proposal
+
+    async def withdraw(self, by: Decider, proposal_id: str) -> None:
+        live = self._live(by)
+        for known in [one for one in live if one.id == proposal_id]:
+            live.remove(known)
+            self._note("withdrawn", by, known)
+
+    def _live(self, by: Decider) -> list[Proposal]:
+        connection = self._connections.by_project.get(by.project_id)
+        if (
+            connection is None
+            or connection.state == "disconnected"
+            or connection.procore_project_id != by.procore_project_id
+        ):
+            raise NeedsPerson("not connected", reason="not_connected")
+        return self.live.setdefault((by.project_id, by.procore_project_id), [])
+
+    def _confirmed(self, by: Decider, known: Proposal, *, despite_looser: bool) -> Proposal:
+        live = self._live(by)
+        said = Confirmation(
+            user_id=by.user_id, name=by.name, at=LONG_AGO, despite_looser=despite_looser
+        )
+        proposal = msgspec.structs.replace(known, **{by.party: said})
+        live[live.index(known)] = proposal
+        if not unconfirmed(proposal):
+            live[:] = [
+                one
+                for one in live
+                if one == proposal or one.disposition != proposal.disposition or unconfirmed(one)
+            ]
+        return proposal
+
+    def _note(
+        self, what: Literal["proposed", "confirmed", "withdrawn"], by: Decider, about: Proposal
+    ) -> None:
+        decision = Decision(
+            at=LONG_AGO,
+            what=what,
+            name=by.name,
+            party=by.party,
+            disposition=about.disposition,
+            response_name=about.response.name,
+            in_force=what != "withdrawn" and not unconfirmed(about),
+        )
+        self.log.setdefault((by.project_id, by.procore_project_id), []).append(decision)
+
+
 class FakePart3:
     def __init__(self) -> None:
         self.projects: dict[str, Project] = {}
@@ -163,6 +266,15 @@ class FakeProcore:
     not_installed_in: set[str] = field(default_factory=set)
     down: bool = False
     found: RecordCounts = field(default_factory=lambda: RecordCounts(rfis=40, submittals=60))
+    offered: list[ResponseChoice] = field(
+        default_factory=lambda: [
+            ResponseChoice("1", "Approved", "approved"),
+            ResponseChoice("2", "Make Corrections Noted", "approved_as_noted"),
+            ResponseChoice("3", "Revise and Resubmit", "revise_and_resubmit"),
+            ResponseChoice("4", "Rejected", "rejected"),
+            ResponseChoice("5", "For Record Only", "for_record_only"),
+        ]
+    )
 
     async def companies(self, user_id: str) -> Sequence[Company]:
         self._answer()
@@ -186,13 +298,7 @@ class FakeProcore:
         self, user_id: str, company_id: str, procore_project_id: str
     ) -> Sequence[ResponseChoice]:
         self._answer(company_id)
-        return [
-            ResponseChoice("1", "Approved", "approved"),
-            ResponseChoice("2", "Make Corrections Noted", "approved_as_noted"),
-            ResponseChoice("3", "Revise and Resubmit", "revise_and_resubmit"),
-            ResponseChoice("4", "Rejected", "rejected"),
-            ResponseChoice("5", "For Record Only", "for_record_only"),
-        ]
+        return list(self.offered)
 
     def _answer(self, company_id: str = "") -> None:
         if self.down:
@@ -236,6 +342,7 @@ class World:
         self.sessions = FakeSessions()
         self.grants = FakeGrants()
         self.connections = FakeConnections()
+        self.dispositions = FakeDispositions(self.connections)
         self.part3 = FakePart3()
         self.part3.projects = {"p-1": RIVERSIDE, "p-2": OTHERS}
         self.procore = FakeProcore(
@@ -256,6 +363,7 @@ class World:
             sessions=self.sessions,
             grants=self.grants,
             connections=self.connections,
+            dispositions=self.dispositions,
             part3=self.part3,
             procore=self.procore,
         )

@@ -174,23 +174,3 @@ async def test_a_visitor_from_outside_is_sent_to_part3(
     visit: Callable[[str | None], Visitor],
 ) -> None:
     assert (await visit(None).open(PAGE)).status == 401
-
-
-async def test_dispositions_show_what_agrees_and_what_does_not(gina: Visitor, world: World) -> None:
-    page = "/projects/p-1/dispositions"
-    await gina.open(page)
-    assert gina.main("data-page") == "dispositions"
-    assert "not connected" in gina.text
-    await connect(world)
-    await gina.open(page)
-    rows = {
-        row.select_one("th").get_text(strip=True): row.select("td")[1].get_text(" ", strip=True)  # type: ignore[union-attr]
-        for row in gina.page.select("tbody tr")
-    }
-    assert rows["Approved"] == "Approved"
-    assert rows["Approved as Noted"] == "Make Corrections Noted"
-    assert rows["Not Reviewed"] == "None yet"
-    world.procore.down = True
-    await gina.open(page)
-    assert gina.status == 200
-    assert "can't be read from Procore right now" in gina.text

@@ -12,6 +12,8 @@ from typing import Literal, Protocol
 from starlette.requests import Request
 
 from schemas.connections import ConnectionState
+from schemas.dispositions import Party, Proposal
+from schemas.records import Disposition
 from schemas.returns import Project
 from token_service.public.render import Viewer
 
@@ -174,6 +176,61 @@ class ResponseChoice:
     considered: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decider:
+    """Somebody who speaks for a party of a connected project about its dispositions."""
+
+    project_id: str
+    procore_project_id: str
+    user_id: str
+    name: str
+    party: Party
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A line of the log: what was decided, by whom, for which party."""
+
+    at: datetime
+    what: Literal["proposed", "confirmed", "withdrawn"]
+    name: str
+    party: Party
+    disposition: Disposition
+    response_name: str
+    in_force: bool  # with it, both parties had confirmed
+
+
+class Dispositions(Protocol):
+    """What the parties decided about dispositions. Raises TryLater.
+
+    A decision raises NeedsPerson `not_connected` for a project that is not connected any more.
+    """
+
+    async def proposals(self, project_id: str, procore_project_id: str) -> Sequence[Proposal]:
+        """Return what is in force and what is proposed."""
+
+    async def decisions(self, project_id: str, procore_project_id: str) -> Sequence[Decision]:
+        """Return the last decisions, newest first."""
+
+    async def propose(
+        self, by: Decider, disposition: Disposition, response: ResponseChoice
+    ) -> Proposal:
+        """Propose a response; an open proposal for that disposition gives way to it.
+
+        It carries the proposer's confirmation, unless the response is looser than the disposition.
+        """
+
+    async def confirm(self, by: Decider, proposal_id: str, *, despite_looser: bool) -> Proposal:
+        """Give a party's word; with the other party's it comes into force.
+
+        Raises:
+            NeedsPerson: `proposal_gone`, or `looser_response` where that was not confirmed.
+        """
+
+    async def withdraw(self, by: Decider, proposal_id: str) -> None:
+        """End a proposal, or what is in force. Once more is harmless."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordCounts:
     """How many records a project has; None where Procore does not say."""
@@ -216,5 +273,6 @@ class Ports:
     sessions: Sessions
     grants: Grants
     connections: Connections
+    dispositions: Dispositions
     part3: Part3
     procore: Procore

@@ -36,6 +36,29 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "This form has been used already, and its connection has ended since.",
         "Begin again with Connect on the Integrations page.",
     ),
+    "not_connected": (
+        "The project is not connected to that Procore project any more. Nothing was changed.",
+        "Connect it on the Integrations page.",
+    ),
+    "proposal_gone": (
+        "That proposal has been replaced or withdrawn meanwhile. Nothing was changed.",
+        "Look at the table below: it shows what stands now.",
+    ),
+    "looser_response": (
+        "The response is looser than the disposition, so nothing was changed.",
+        "Read the warning beside it, and tick that you confirm it all the same if that is meant.",
+    ),
+    "same_person": (
+        "You have confirmed this for the other party already. Nothing was changed.",
+        "Ask a colleague who is in this role on the project to confirm it.",
+    ),
+    "response_changed": (
+        (
+            "That response has been renamed, moved to another class or deleted in Procore since. "
+            "Nothing was changed."
+        ),
+        "Look at the table below, and propose the response that is meant now.",
+    ),
     "hook_refused": (
         "Procore does not let us listen for changes in this project.",
         (
