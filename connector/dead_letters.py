@@ -5,10 +5,12 @@ more, as the sender would have sent them. One that still cannot be read is burie
 """
 
 import base64
+import binascii
 import hashlib
 import hmac
 import time
 from collections import Counter
+from contextlib import aclosing
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -21,6 +23,7 @@ from services.kafka import ConsumedRecord
 from services.settings import KafkaSettings, KeyRing, Reader, Secret
 
 TIMEOUT_S = 10.0
+TAKEN = "taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,22 @@ class LetterSettings:
             kafka=KafkaSettings.read(reader),
             gateway_url=reader.url("GATEWAY_PUBLIC_URL"),
             hook_keys=reader.key_ring("WEBHOOK_SECRET_KEYS"),
-            part3_secret=Secret(reader.text("PART3_WEBHOOK_SECRETS").split(",")[0].strip()),
+            part3_secret=_first_secret(reader),
         )
+
+
+def _first_secret(reader: Reader) -> Secret:
+    """Read the first of `PART3_WEBHOOK_SECRETS`. Faults never show a secret."""
+    first = reader.text("PART3_WEBHOOK_SECRETS").split(",")[0].strip()
+    try:
+        base64.b64decode(_padded(first.removeprefix("whsec_")), validate=True)
+    except binascii.Error:
+        reader.faults.append("PART3_WEBHOOK_SECRETS: the first one is not whsec_ and base64")
+    return Secret(first)
+
+
+def _padded(encoded: str) -> str:
+    return encoded + "=" * (-len(encoded) % 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +72,17 @@ class Letter:
 
 
 async def letters(settings: LetterSettings, project_id: str | None) -> list[Letter]:
-    """Return the dead letters of a project, or all of them, oldest first in each partition."""
-    found = []
-    async for record in kafka.read_all(settings.kafka, DEAD_LETTERS):
-        letter = letter_of(record)
-        if project_id in (None, letter.project_id):
-            found.append(letter)
-    return found
+    """Return the dead letters of a project, or all of them, oldest first in each partition.
+
+    One that was buried again after it had been handed in is there several times, and given once.
+    """
+    found: dict[tuple[str, bytes], Letter] = {}
+    async with aclosing(kafka.read_all(settings.kafka, DEAD_LETTERS)) as records:
+        async for record in records:
+            letter = letter_of(record)
+            if project_id in (None, letter.project_id):
+                found.setdefault((letter.source, letter.body), letter)
+    return list(found.values())
 
 
 def letter_of(record: ConsumedRecord) -> Letter:
@@ -85,7 +106,7 @@ def headers_for(letter: Letter, settings: LetterSettings, *, now: float) -> dict
         case ["part3", "events"]:
             signed = f"{letter.event_id}.{int(now)}.".encode() + letter.body
             encoded = settings.part3_secret.reveal().removeprefix("whsec_")
-            secret = base64.b64decode(encoded + "=" * (-len(encoded) % 4))
+            secret = base64.b64decode(_padded(encoded))
             digest = hmac.new(secret, signed, hashlib.sha256).digest()
             return {
                 "webhook-id": letter.event_id,
@@ -114,5 +135,5 @@ async def hand_in(settings: LetterSettings, found: list[Letter]) -> Counter[str]
             except httpx2.HTTPError:
                 outcomes["not reached"] += 1
                 continue
-            outcomes["taken" if answer.is_success else f"refused ({answer.status_code})"] += 1
+            outcomes[TAKEN if answer.is_success else f"refused ({answer.status_code})"] += 1
     return outcomes

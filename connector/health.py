@@ -17,8 +17,10 @@ class ProjectFigures:
     state: str
     attention_message: str | None
     backfills_open: int
+    sweeps_failing: int
     looks_due: int
     looks_failing: int
+    failing_words: str | None
     records: int
     records_with_files_pending: int
     returns_held: int
@@ -44,12 +46,14 @@ def health_of(project: ProjectFigures) -> Health:  # noqa: PLR0911 - a ladder, o
         return Health("paused", "Resume it when the reason for the pause is gone.")
     if project.attention_message:
         return Health("attention", project.attention_message)
+    failing = project.looks_failing or project.sweeps_failing
+    retried = "Retried by itself; `connector doctor` names what is down." if failing else ""
     if project.backfills_open:
-        return Health("backfilling", "")
+        return Health("backfilling", retried)
     if project.returns_held:
         return Health("returns held", project.oldest_held_words or "See the activity page.")
-    if project.looks_failing:
-        return Health("catching up", "Retried by itself; `connector doctor` names what is down.")
+    if failing:
+        return Health("catching up", retried)
     if project.looks_due or project.records_with_files_pending or project.returns_waiting:
         return Health("catching up", "")
     return Health("in step", "")

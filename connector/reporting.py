@@ -1,18 +1,16 @@
 """`connector status`: how every project is, or one of them in detail."""
 
-import asyncio
 import json
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from connector.health import ProjectFigures, health_of
-from services.errors import TryLater
-from services.postgres import open_postgres
-from services.settings import read_or_exit
+from connector.reaching import ask_postgres
+from services.postgres import Postgres
 
 FIGURES = """
 SELECT p.project_id, p.state, p.attention_message,
@@ -20,12 +18,20 @@ SELECT p.project_id, p.state, p.attention_message,
     WHERE s.project_id = p.project_id AND s.backfilled_at IS NULL) AS backfills_open,
   (SELECT max(s.finished_at) FROM mirror.sweeps s
     WHERE s.project_id = p.project_id) AS last_sweep_at,
+  (SELECT count(*) FROM mirror.sweeps s
+    WHERE s.project_id = p.project_id AND s.attempts > 0) AS sweeps_failing,
   (SELECT count(*) FROM mirror.looks l
     WHERE l.project_id = p.project_id AND l.due_at <= now()) AS looks_due,
   (SELECT count(*) FROM mirror.looks l
     WHERE l.project_id = p.project_id AND l.attempts > 0) AS looks_failing,
+  coalesce(
+    (SELECT l.message FROM mirror.looks l WHERE l.project_id = p.project_id AND l.attempts > 0
+      AND l.message IS NOT NULL ORDER BY l.first_asked_at LIMIT 1),
+    (SELECT s.message FROM mirror.sweeps s WHERE s.project_id = p.project_id AND s.attempts > 0
+      AND s.message IS NOT NULL LIMIT 1)) AS failing_words,
   (SELECT count(*) FROM mirror.records r
-    WHERE r.project_id = p.project_id AND r.mirrored_at IS NOT NULL) AS records,
+    WHERE r.project_id = p.project_id AND r.mirrored_at IS NOT NULL
+      AND r.removed_at IS NULL) AS records,
   (SELECT count(*) FROM mirror.records r
     WHERE r.project_id = p.project_id AND r.files_pending > 0) AS records_with_files_pending,
   d.held AS returns_held, d.waiting AS returns_waiting, d.delivered AS returns_delivered,
@@ -47,30 +53,25 @@ ORDER BY p.project_id
 @click.argument("project_id", required=False)
 @click.option("--json", "as_json", is_flag=True, help="For scripts: one JSON document.")
 def status(project_id: str | None, as_json: bool) -> None:
-    """Show each project's health word and the next step; PROJECT_ID shows one of them.
+    """Show each project's health word and the next step; PROJECT_ID shows one in detail.
 
-    Ends with 0 when nothing needs a person, with 1 when a project needs attention or has held
-    returns.
+    Ends with 0 when it could be said, whatever it is: a held return waits for its author and not
+    for an operator. `connector doctor` is the one that judges.
     """
-    url = read_or_exit(lambda reader: reader.secret("DATABASE_URL")).reveal()
-    try:
-        projects = asyncio.run(_figures(url, project_id))
-    except TryLater as error:
-        raise click.ClickException(str(error)) from error
+    projects = ask_postgres(lambda postgres: _figures(postgres, project_id))
     if project_id and not projects:
         message = f"no project {project_id!r} is known here: was it ever connected?"
         raise click.ClickException(message)
     if as_json:
         click.echo(json.dumps({"projects": [_as_json(p) for p in projects]}, indent=2))
+    elif project_id:
+        _print_one(projects[0])
     else:
         _print_table(projects)
-    if any(health_of(p).word in ("attention", "returns held") for p in projects):
-        raise SystemExit(1)
 
 
-async def _figures(url: str, project_id: str | None) -> list[ProjectFigures]:
-    async with open_postgres(url, max_size=1) as postgres:
-        rows = await postgres.fetch(FIGURES, project_id)
+async def _figures(postgres: Postgres, project_id: str | None) -> list[ProjectFigures]:
+    rows = await postgres.fetch(FIGURES, project_id)
     return [ProjectFigures(**dict(row)) for row in rows]
 
 
@@ -82,24 +83,70 @@ def _as_json(project: ProjectFigures) -> dict[str, object]:
 
 
 def _print_table(projects: list[ProjectFigures]) -> None:
-    table = Table(title=None, show_lines=False)
-    for heading in ("project", "health", "records", "files open", "returns ✓/…/held", "last sweep"):
-        table.add_column(heading)
+    """Print a row a project, so that it can be read at 80 columns too."""
+    if not projects:
+        click.echo("No project is connected yet.")
+        return
+    table = Table()
+    table.add_column("project", no_wrap=True, overflow="fold")
+    table.add_column("health")
+    table.add_column("records", justify="right")
+    table.add_column("returns")
+    table.add_column("swept")
     table.add_column("next step", overflow="fold")
     for project in projects:
         health = health_of(project)
-        returns = f"{project.returns_delivered}/{project.returns_waiting}/{project.returns_held}"
+        records = f"{project.records}"
+        if project.records_with_files_pending:
+            records += f"\n({project.records_with_files_pending} wait for files)"
         table.add_row(
             project.project_id,
             health.word,
-            str(project.records),
-            str(project.records_with_files_pending),
-            returns,
-            _clock(project.last_sweep_at),
+            records,
+            _returns(project, "\n"),
+            _ago(project.last_sweep_at),
             health.next_step,
         )
-    Console().print(table if projects else "No project is connected yet.")
+    Console(highlight=False).print(table, markup=False)
 
 
-def _clock(at: datetime | None) -> str:
-    return at.strftime("%Y-%m-%d %H:%M:%S UTC") if at else "never"
+def _print_one(project: ProjectFigures) -> None:
+    health = health_of(project)
+    swept = project.last_sweep_at
+    lines = {
+        "project": project.project_id,
+        "connection": project.state,
+        "health": health.word,
+        "next step": health.next_step or "nothing to do",
+        "records": f"{project.records} in Part3, {project.records_with_files_pending} of them "
+        "wait for files",
+        "looks": f"{project.looks_due} due now, {project.looks_failing} failed and tried again",
+        "sweeps": f"last ended {_ago(swept)}{f' ({swept:%Y-%m-%d %H:%M:%S} UTC)' if swept else ''}"
+        f", {project.sweeps_failing} failed and tried again",
+        "backfill": "under way" if project.backfills_open else "done",
+        "returns": _returns(project, ", "),
+    }
+    if project.failing_words:
+        lines["why it failed"] = project.failing_words
+    width = max(map(len, lines)) + 2
+    for name, words in lines.items():
+        click.echo(f"{name + ':':{width}}{words}")
+
+
+def _returns(project: ProjectFigures, between: str) -> str:
+    counts = {
+        "delivered": project.returns_delivered,
+        "on the way": project.returns_waiting,
+        "held": project.returns_held,
+    }
+    return between.join(f"{count} {word}" for word, count in counts.items() if count) or "none"
+
+
+def _ago(at: datetime | None) -> str:
+    if at is None:
+        return "never"
+    seconds = max(0, int((datetime.now(UTC) - at).total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"

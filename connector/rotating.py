@@ -47,8 +47,11 @@ async def _rotate(urls: tuple[str, ...], keys: KeyRing, project_id: str | None) 
     client = TokenClient(http, urls, lambda: "Bearer " + issue_service_token(keys, "operator"))
     console, failed = Console(highlight=False), 0
     try:
-        projects = [project_id] if project_id else await _connected(client)
-        with Progress(console=console, transient=True) as progress:
+        projects = [await _known(client, project_id)] if project_id else await _connected(client)
+        if not projects:
+            console.print("No project is connected: there are no hooks.")
+            return 0
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             for one in progress.track(projects, description="hooks"):
                 try:
                     state = await client.ensure_hook(one)
@@ -65,12 +68,21 @@ async def _rotate(urls: tuple[str, ...], keys: KeyRing, project_id: str | None) 
     return failed
 
 
+async def _known(client: TokenClient, project_id: str) -> str:
+    """Return the id of a project that has a hook; one that has none is told, not passed over."""
+    connection = await client.connection(project_id)
+    if connection is None or connection.state == "disconnected":
+        message = f"project {project_id!r} is not connected: it has no hook"
+        raise click.ClickException(message)
+    return project_id
+
+
 async def _connected(client: TokenClient) -> list[str]:
     found: list[str] = []
     cursor: str | None = None
     while True:
         page = await client.connections(updated_after=None, cursor=cursor)
-        found += [one.project_id for one in page.items if one.state == "active"]
+        found += [one.project_id for one in page.items if one.state != "disconnected"]
         cursor = page.next_cursor
         if not cursor:
             return found

@@ -15,6 +15,8 @@ PART3_NOTICES = "part3.notices"
 DEAD_LETTERS = "mirror.dead-letters"
 OUTCOMES = "mirror.outcomes"
 TOPICS = (PROCORE_NOTICES, PART3_NOTICES, DEAD_LETTERS, OUTCOMES)
+WORKER_GROUP = "sync-workers"
+"""The consumer group in which the workers share the partitions."""
 
 ProcoreResource = Literal["rfi", "rfi_reply", "submittal"]
 RESOURCE_NAMES: dict[str, ProcoreResource] = {

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from schemas.notices import DEAD_LETTERS
+from schemas.notices import DEAD_LETTERS, WORKER_GROUP
 from services.http_client import HttpClient
 from services.kafka import ConsumedRecord, ConsumerSettings, NoticeConsumer, Publisher
 from services.metrics import Metrics
@@ -32,7 +32,6 @@ from sync_worker.settings import WorkerSettings
 from sync_worker.sweep_store import Sweeps
 from sync_worker.sweeping import Sweeping
 
-GROUP = "sync-workers"
 POOL_SIZE = 24
 
 
@@ -137,7 +136,7 @@ def _worker(
     consumer = NoticeConsumer(
         settings.kafka,
         topics=TOPICS,
-        group_id=GROUP,
+        group_id=WORKER_GROUP,
         instance_id=me,
         handle=intake.handle,
         how=ConsumerSettings(session_timeout_s=timing.kafka_session_timeout_s),

@@ -6,7 +6,7 @@ The demo shows it to people; the tests of the whole system break it on purpose.
 import base64
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from deploy.local.ports import LOOPBACK, free_port
@@ -64,6 +64,8 @@ class Stack:
         database_url: str,
         topic_prefix: str = "",
         overrides: Mapping[str, str] | None = None,
+        own: Mapping[str, Mapping[str, str]] | None = None,
+        migrating: Sequence[str] = (),
     ) -> None:
         """Describe the programs; `start` starts them.
 
@@ -73,7 +75,11 @@ class Stack:
             database_url: as DATABASE_URL.
             topic_prefix: as KAFKA_TOPIC_PREFIX.
             overrides: variables that replace those of FAST.
+            own: variables of one program alone, by module: `{"sync_worker": {"DATABASE_URL": …}}`.
+            migrating: arguments of `connector migrate`, which runs with `database_url`.
         """
+        self._own = own or {}
+        self._migrating = migrating
         self.run = run
         self.folder = run.folder / "standins"
         self.ports = Ports()
@@ -171,7 +177,7 @@ class Stack:
 
     async def prepare(self) -> None:
         """Make the schemas and the topics, as an operator does before the programs start."""
-        for arguments in (["migrate"], ["topics", "--partitions", "6"]):
+        for arguments in (["migrate", *self._migrating], ["topics", "--partitions", "6"]):
             await self.run.complete(
                 f"connector-{arguments[0]}",
                 [sys.executable, "-m", "connector", *arguments],
@@ -215,7 +221,7 @@ class Stack:
     async def _add_ours(
         self, name: str, module: str, variables: Mapping[str, str], readyz: str
     ) -> None:
-        environment = {**self.environment, **variables}
+        environment = {**self.environment, **variables, **self._own.get(module, {})}
         await self._start(name, ["-m", module], environment, http_ready(readyz))
 
     async def _start(

@@ -7,7 +7,7 @@ from services.kafka.consumer import ConsumerSettings, NoticeConsumer
 from services.kafka.driver import KafkaAway
 from services.kafka.lanes import ConsumedRecord, Gap, Handle, LaneSettings, OnGap
 from services.kafka.publisher import PUBLISH_TIMEOUT_S, Publisher
-from services.kafka.topics import check, create_topics, read_all
+from services.kafka.topics import check, count_members, create_topics, read_all
 
 __all__ = [
     "PUBLISH_TIMEOUT_S",
@@ -21,6 +21,7 @@ __all__ = [
     "OnGap",
     "Publisher",
     "check",
+    "count_members",
     "create_topics",
     "read_all",
 ]

@@ -63,6 +63,29 @@ async def check(settings: KafkaSettings, topics: Sequence[str] = TOPICS) -> None
     demand_usable({name: _count_partitions(described, name) for name in names})
 
 
+async def count_members(settings: KafkaSettings, group: str) -> int:
+    """Return how many consumers a group has; one that died is counted until its session ends.
+
+    Args:
+        settings: where, and the prefix.
+        group: without the prefix.
+
+    Raises:
+        KafkaAway: Kafka cannot be reached.
+    """
+    async with _admin(settings) as admin:
+        described = await admin.describe_consumer_groups([settings.topic_prefix + group])
+    return sum(len(members) for answer in described for *_, members in _groups_of(answer))
+
+
+def _groups_of(answer: Any) -> list[tuple[Any, ...]]:
+    """Return (error, group, state, protocol type, protocol, members) of each group.
+
+    Later versions of the answer end with the operations that we may do.
+    """
+    return [tuple(group[:6]) for group in answer.groups]
+
+
 async def read_all(settings: KafkaSettings, topic: str) -> AsyncGenerator[ConsumedRecord, None]:
     """Yield every record that a topic holds now, in order within each partition.
 
