@@ -33,7 +33,7 @@ QUICK = {
     "RECHECK_S": "1",
     "RETRY_MAX_S": "2",
     "WRITE_DEADLINE_S": "3",
-    "QUIET_S": "3",
+    "QUIET_S": "6",
     "KAFKA_SESSION_TIMEOUT_S": "6",
 }
 CALL_TIMEOUT_S = 20.0

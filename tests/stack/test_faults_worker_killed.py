@@ -85,8 +85,8 @@ def _faults(moment: str, answers: Answers) -> list[dict[str, Any]]:
         case "while its file is on its way":
             slow = {"kind": "latency", "method": "POST", "path": "/uploads$", "delay_s": LONG_S}
             return [slow]
-        case "while the answer is on its way":  # and Procore executes it when the worker is dead
-            return _on_writes(answers, "latency", delay_s=2.0)
+        case "while the answer is on its way":  # done after the next worker's first look for it
+            return _on_writes(answers, "latency", delay_s=5.0)
         case "when Procore took the answer and said nothing":
             return _on_writes(answers, "cut_after", count=1) + _slow_proof(answers)
         case "when the answer never reached Procore":
