@@ -2,28 +2,22 @@
 
 uvicorn has no deadline for a header, no limit on a body or on the number of header lines, and
 reads ahead without end on a pipelined connection. Here each request's header is collected whole,
-checked, and only then parsed (by llhttp, in its strict mode); the next request is not looked at
-before the answer to this one is written.
+checked, and only then parsed; the next request is not looked at before the answer to this one is
+written.
 """
 
 import asyncio
-import re
 from enum import Enum, auto
 from typing import Any, cast
-from urllib.parse import unquote
 
-import httptools
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from services.http_exchange import STATUS_LINES, AsgiApp, Exchange, Headers, Scope
 from services.http_limits import CountRefusal, Limits, count_nothing, error_body
+from services.http_request import Address, Refused, RequestReader
 
 END_OF_HEAD = b"\r\n\r\n"
-HOST = re.compile(rb"[0-9A-Za-z._:\[\]-]{1,255}")
-UPGRADE = re.compile(rb"(?i)\r\nupgrade:[^\r\n]*(?=\r\n)")
-ASGI = {"version": "3.0", "spec_version": "2.3"}
-FORMATS = {"1.0", "1.1"}
 BAD = 400
 TOO_LARGE = 431
 
@@ -35,10 +29,6 @@ class Phase(Enum):
     BODY = auto()
     ANSWER = auto()
     CLOSING = auto()
-
-
-class Refused(Exception):  # noqa: N818 - reads as what happened to the request
-    """The header is not one we serve."""
 
 
 class Connection(asyncio.Protocol):
@@ -63,7 +53,6 @@ class Connection(asyncio.Protocol):
         self._loop = _loop or asyncio.get_running_loop()
         self._limits = limits
         self._count = count
-        self._parser = httptools.HttpRequestParser(self)
         self._phase = Phase.HEAD
         self._unread = b""  # an incomplete header, or what came before the answer was written
         self._exchange: Exchange | None = None
@@ -81,8 +70,11 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the header's deadline, or refuse a connection too many."""
         self._transport = cast("asyncio.Transport", transport)
-        self._server = _address(transport.get_extra_info("sockname"))
-        self._client = _address(transport.get_extra_info("peername"))
+        self._request = RequestReader(
+            self._feed,
+            server=_address(transport.get_extra_info("sockname")),
+            client=_address(transport.get_extra_info("peername")),
+        )
         if len(self._connections) >= self._limits.max_connections:
             self._refuse(503, "connections")
             return
@@ -187,29 +179,25 @@ class Connection(asyncio.Protocol):
         if head.count(b"\n") > self._limits.max_headers + 2:
             self._refuse(TOO_LARGE, "head_too_large")
             return
-        if b"pgrade:" in head or b"PGRADE:" in head:
-            head = UPGRADE.sub(b"", head)  # we offer no other protocol, so it is as if not asked
         try:
-            self._parser.feed_data(head)
-            scope = self._scope()
-        except httptools.HttpParserUpgrade:
-            self._refuse(405, "malformed")  # CONNECT
-        except (httptools.HttpParserError, Refused):
-            self._refuse(BAD, "malformed")
+            scope = self._request.read_head(head)
+        except Refused as refused:
+            self._refuse(refused.status, "malformed")
         else:
             self._begin(scope)
 
     def _begin(self, scope: Scope) -> None:
         self._deadline = None
+        request = self._request
         self._exchange = Exchange(
             self,
             scope,
-            more_body=not self._complete,
+            more_body=not request.complete,
             # What follows a chunked body starts where a parser thinks it ends: not worth the risk.
-            keep_alive=self._keeps_alive and not self._is_chunked,
-            expects_continue=self._expects_continue,
+            keep_alive=request.keeps_alive and not request.is_chunked,
+            expects_continue=request.expects_continue,
         )
-        self._phase = Phase.ANSWER if self._complete else Phase.BODY
+        self._phase = Phase.ANSWER if request.complete else Phase.BODY
         task = self._loop.create_task(self._exchange.run(self._app))
         self._state.tasks.add(task)
         task.add_done_callback(self._state.tasks.discard)
@@ -217,19 +205,16 @@ class Connection(asyncio.Protocol):
     def _take_body(self, data: bytes) -> bytes:
         exchange = self._exchange
         assert exchange is not None  # noqa: S101 - the phase says so; for the type checker
-        mine = data if self._is_chunked else data[: self._body_left]
-        self._body_left -= len(mine)
         try:
-            self._parser.feed_data(mine)
-        except httptools.HttpParserError:
-            if not self._complete:  # after the end, it is what a chunked body was followed by
-                self._refuse_body(exchange, BAD, "malformed")
-                return b""
-        if self._complete:
+            rest = self._request.read_body(data)
+        except Refused as refused:
+            self._refuse_body(exchange, refused.status, "malformed")
+            return b""
+        if self._request.complete:
             self._phase = Phase.ANSWER
             self._deadline = None
             exchange.feed_end()
-        return b"" if self._is_chunked else data[len(mine) :]
+        return rest
 
     def _refuse_body(self, exchange: Exchange, status: int, reason: str) -> None:
         exchange.disconnect()
@@ -244,92 +229,9 @@ class Connection(asyncio.Protocol):
         if self._discarded > self._limits.linger_bytes:
             self._transport.abort()
 
-    # What llhttp tells while it is fed.
-
-    def on_message_begin(self) -> None:
-        """Forget the request before; a second one in one piece follows a chunked body."""
-        if self._phase is Phase.BODY:
-            raise Refused
-        self._url = b""
-        self._version = ""
-        self._keeps_alive = False
-        self._headers: Headers = []
-        self._hosts = 0
-        self._body_left = 0
-        self._is_chunked = False
-        self._expects_continue = False
-        self._complete = False
-
-    def on_url(self, url: bytes) -> None:
-        """Collect the request target."""
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Collect a header line, and note what decides about the body."""
-        if self._phase is Phase.BODY:
-            return  # a trailer of a chunked body
-        name = name.lower()
-        if not value.isascii():
-            raise Refused
-        if name == b"host":
-            self._hosts += 1
-            if HOST.fullmatch(value) is None:
-                raise Refused
-        elif name == b"content-length":
-            self._body_left = int(value)
-        elif name == b"transfer-encoding":
-            if value.lower() != b"chunked" or self._is_chunked:
-                raise Refused
-            self._is_chunked = True
-        elif name == b"expect":
-            self._expects_continue = value.lower() == b"100-continue"
-        self._headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        """Note what the parser forgets once the request is complete."""
-        if self._phase is Phase.HEAD:
-            self._version = self._parser.get_http_version()
-            self._keeps_alive = self._version == "1.1" and self._parser.should_keep_alive()
-
-    def on_body(self, body: bytes) -> None:
-        """Hand a piece of the body on."""
+    def _feed(self, body: bytes) -> None:
         if self._exchange is not None:
             self._exchange.feed(body)
-
-    def on_message_complete(self) -> None:
-        """Note the end of the request."""
-        self._complete = True
-
-    def _scope(self) -> Scope:
-        version = self._version
-        wanted_hosts = (1,) if version == "1.1" else (0, 1)
-        url = self._url
-        if (
-            version not in FORMATS
-            or self._hosts not in wanted_hosts
-            or not url.startswith(b"/")
-            or not url.isascii()
-            or b"#" in url
-            or (self._is_chunked and version == "1.0")
-        ):
-            raise Refused
-        raw_path, _, query = url.partition(b"?")
-        path = raw_path.decode("ascii")
-        return {
-            "type": "http",
-            "asgi": ASGI,
-            "http_version": version,
-            "method": self._parser.get_method().decode("ascii"),
-            "scheme": "http",
-            "root_path": "",
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": raw_path,
-            "query_string": query,
-            "headers": self._headers,
-            "server": self._server,
-            "client": self._client,
-            "state": {},
-        }
 
     # What an exchange needs.
 
@@ -430,7 +332,7 @@ def _may_become_head(data: bytes) -> bytes | bool:
     return data[:1].isupper() and data.count(b"\n") == data.count(b"\r\n")
 
 
-def _address(name: object) -> tuple[str, int] | None:
+def _address(name: object) -> Address:
     if isinstance(name, tuple) and len(name) >= 2:  # noqa: PLR2004 - IPv6 has four parts
         return str(name[0]), int(name[1])
     return None
