@@ -1,7 +1,7 @@
 """The proof that a return arrived whole: what Procore now shows, compared field by field."""
 
 import unicodedata
-from datetime import datetime
+from datetime import datetime, time
 
 import msgspec
 
@@ -86,11 +86,22 @@ def response_receipt(
     return Receipt(
         procore_id=row.id,
         author=ReceiptAuthor(procore_id=me, name=row.user.name),
-        at=row.returned_at or read_at,
+        at=_responded_at(row.returned_at, read_at),
         text=row.comment or "",
         response=response.name,
         files=_receipt_files(found),
     )
+
+
+def _responded_at(kept: datetime | None, read_at: datetime) -> datetime:
+    """Return when a response was given, as near as can be told.
+
+    Procore may keep only its day, which reads as midnight: on that same day the time of our reading
+    is nearer to the truth.
+    """
+    if kept is None or (kept.time() == time.min and kept.date() == read_at.date()):
+        return read_at
+    return kept
 
 
 def _match(
