@@ -21,6 +21,7 @@ from schemas.connections import (
     ConnectionPage,
     GrantProblem,
 )
+from schemas.dispositions import DispositionMap
 from services.errors import TryLater
 from services.http_client import Answer, HttpClient, NoAnswer, NotSent
 from services.procore.errors import GrantRefused
@@ -130,6 +131,15 @@ class TokenClient:
         body = {"content": msgspec.json.encode(asked)}
         answer = await self._ask("POST", "/internal/authorizations", **body)
         return _read(answer, Authorizations).items
+
+    async def dispositions(self, project_id: str) -> DispositionMap | None:
+        """Return what a project's parties agreed on about dispositions, and what they propose.
+
+        None for a project that is not connected. Raises TryLater.
+        """
+        path = f"/internal/connections/{quote(project_id, safe='')}/dispositions"
+        answer = await self._ask("GET", path)
+        return None if answer.status == NOT_FOUND else _read(answer, DispositionMap)
 
     async def ensure_hook(self, project_id: str) -> str:
         """Have a connection's hook compared with what it should be; return ok, created, repaired.

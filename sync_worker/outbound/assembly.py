@@ -5,13 +5,14 @@ from collections.abc import Callable
 from services.postgres import Postgres
 from sync_worker.outbound.attempt import Attempts
 from sync_worker.outbound.carrying import PostgresUploads
+from sync_worker.outbound.codes import CodeBook
 from sync_worker.outbound.deliver import Deliverer
 from sync_worker.outbound.deliveries import Deliveries
 from sync_worker.outbound.delivery_store import PostgresDeliveries
 from sync_worker.outbound.errand import Limits
 from sync_worker.outbound.intent_store import PostgresIntents
 from sync_worker.outbound.memory import PostgresMemory
-from sync_worker.outbound.outside import Grants, Part3Returns, ProcoreWrites
+from sync_worker.outbound.outside import Authority, Part3Returns, ProcoreWrites
 from sync_worker.settings import Timing
 
 SHORTEST_LEASE_S = 45.0
@@ -22,7 +23,7 @@ def deliveries_of(
     postgres: Postgres,
     procore: ProcoreWrites,
     part3: Part3Returns,
-    grants: Grants,
+    grants: Authority,
     *,
     worker_id: str,
     timing: Timing,
@@ -52,6 +53,7 @@ def deliveries_of(
         intents=PostgresIntents(postgres),
         uploads=PostgresUploads(postgres),
         memory=memory,
+        codes=CodeBook(grants, part3, keep_s=limits.recheck_s),
         limits=limits,
     )
     attempts = Attempts(

@@ -11,7 +11,7 @@ import msgspec
 
 from schemas.returns import Return
 from services.procore.models import Answer, Approver, ResponseOption, Rfi, Submittal
-from sync_worker.outbound import holds
+from sync_worker.outbound import code_holds, holds
 from sync_worker.outbound.codes import CodeMap
 from sync_worker.outbound.holds import Hold
 from sync_worker.outbound.marker import MARKER
@@ -52,7 +52,7 @@ def check_return(
         record: what Procore holds at this moment, read with the author's own grant.
         me: the author's Procore user id, as proven when they authorized.
         seen: what the version said that the author answered; None when nobody knows.
-        codes: the project's responses by disposition.
+        codes: the project's map from dispositions to its responses.
         ours: ids of the replies that earlier deliveries of this record became.
 
     Returns:
@@ -150,9 +150,8 @@ def _check_submittal(
         return holds.not_your_turn(answer, record, why or "")
     if (changed := _question_hold(answer, record, seen)) is not None:
         return changed
-    response = codes.get(answer.disposition) if answer.disposition else None
-    if response is None:
-        return holds.code_unmapped(answer, record)
+    if (response := codes.get(answer.disposition)) is None:
+        return code_holds.code_unmapped(answer, record, codes)
     return DeliverResponse(record.id, row.id, response)
 
 

@@ -17,7 +17,7 @@ from services.procore.pacer import Priority
 from sync_worker.outbound import holds
 from sync_worker.outbound.carrying import Uploads, bring_files
 from sync_worker.outbound.check import DeliverResponse, check_return
-from sync_worker.outbound.codes import CodeMap, code_map
+from sync_worker.outbound.codes import NO_CODES, CodeBook, CodeMap
 from sync_worker.outbound.delivery_store import Task
 from sync_worker.outbound.errand import Errand, Limits, plan_errand
 from sync_worker.outbound.holds import Hold
@@ -59,6 +59,7 @@ class Deliverer:
         intents: Intents,
         uploads: Uploads,
         memory: Memory,
+        codes: CodeBook,
         limits: Limits,
     ) -> None:
         self._grants = grants
@@ -67,9 +68,12 @@ class Deliverer:
         self._intents = intents
         self._uploads = uploads
         self._memory = memory
+        self._code_book = codes
         self._limits = limits
         self._sender = Sender(procore, intents, quiet_s=limits.quiet_s)
-        self._prover = Prover(procore, window_s=limits.quiet_s, recheck_s=limits.recheck_s)
+        self._prover = Prover(
+            procore, self._codes, window_s=limits.quiet_s, recheck_s=limits.recheck_s
+        )
 
     async def deliver(self, task: Task, answer: Return, *, sending: BeforeSending) -> Standing:
         """Bring a return as far as it can go now.
@@ -237,9 +241,9 @@ class Deliverer:
 
     async def _codes(self, errand: Errand) -> CodeMap:
         if errand.answer.kind == "rfi":
-            return {}
+            return NO_CODES
         options = await self._procore.response_options(errand.tie.place, whose=errand.whose)
-        return code_map(options, errand.answer.stamp)
+        return await self._code_book.codes_for(errand.answer, errand.tie.place, options)
 
     async def _why_refused(self, errand: Errand, error: Exception) -> Hold:
         if isinstance(error, NotVisible):

@@ -7,22 +7,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from schemas.records import Disposition, Person
+from schemas.records import Person
 from schemas.returns import Member, Return
 from services.procore.models import Rfi, Submittal, UserRef
 
-DISPOSITION_WORDS: dict[Disposition, str] = {
-    "proceed": "Approved",
-    "proceed_as_noted": "Approved as Noted",
-    "proceed_as_noted_record_copy": "Approved as Noted, submit for record",
-    "revise_resubmit": "Revise and Resubmit",
-    "rejected": "Rejected",
-    "record_only": "For Record Only",
-    "not_reviewed": "Not Reviewed",
-    "pending": "Pending",
-    "forwarded": "Forwarded for Review",
-    "void": "Void",
-}
 PART_WORDS = {
     "question": "question",
     "description": "description",
@@ -166,25 +154,6 @@ def question_changed(answer: Return, record: Rfi | Submittal, parts: Sequence[st
         "question_changed",
         f"{what} Look at it again in Part3, then confirm this return or withdraw it.",
         author_of(answer),
-    )
-
-
-def code_unmapped(answer: Return, record: Submittal) -> Hold:
-    """No response of the project is sure to mean this disposition."""
-    if answer.disposition is None:
-        return Hold(
-            "code_unmapped",
-            "This return names no disposition, and Procore needs one. Withdraw it and return it "
-            "with a disposition.",
-            author_of(answer),
-        )
-    words = DISPOSITION_WORDS[answer.disposition]
-    return Hold(
-        "code_unmapped",
-        f"No response of this project in Procore surely means “{words}” by both its name and its "
-        f"class. Ask {manager_words(record)} to name one so, or withdraw this return and choose "
-        "another disposition.",
-        person_of(record.manager),
     )
 
 

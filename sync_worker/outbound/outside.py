@@ -10,7 +10,8 @@ sent a second time with a fresh access token.
 from pathlib import Path
 from typing import Protocol
 
-from schemas.returns import Delivery, Readiness, Return
+from schemas.dispositions import DispositionMap
+from schemas.returns import Delivery, Project, Readiness, Return
 from services.procore.call import BeforeSending
 from services.procore.files import FileBytes
 from services.procore.models import Answer, Attachment, Place, ResponseOption, Rfi, Submittal
@@ -26,6 +27,17 @@ class Grants(Protocol):
         Raises:
             NeedsPerson: `not_authorized` or `needs_reauthorization`.
         """
+
+
+class Agreements(Protocol):
+    """What a project's parties agreed on about dispositions."""
+
+    async def dispositions(self, project_id: str) -> DispositionMap | None:
+        """Return what stands and what is proposed, or None for a project that is not connected."""
+
+
+class Authority(Grants, Agreements, Protocol):
+    """The token service, as deliveries need it."""
 
 
 class ProcoreReads(Protocol):
@@ -88,7 +100,14 @@ class ProcoreWrites(ProcoreReads, Protocol):
         """Answer in an approver row; nobody is mailed by us."""
 
 
-class Part3Returns(Protocol):
+class Teams(Protocol):
+    """Who is on a Part3 project."""
+
+    async def project(self, project_id: str) -> Project | None:
+        """Return a project with its team, or None when there is none of that id."""
+
+
+class Part3Returns(Teams, Protocol):
     """Returns and their files in Part3, and where to tell what became of them."""
 
     async def fetch_return(self, project_id: str, return_id: str) -> Return | None:

@@ -1,13 +1,15 @@
 """Read a delivered return back from Procore until it is proven, or a person has to look."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from schemas.returns import Receipt, Return
+from services.dispositions import MEANINGS, plain
 from services.procore.models import ResponseOption
 from services.procore.pacer import Priority
 from sync_worker.outbound import holds
 from sync_worker.outbound.carrying import read_files
-from sync_worker.outbound.codes import CLASS_OF
+from sync_worker.outbound.codes import CodeMap
 from sync_worker.outbound.errand import Errand
 from sync_worker.outbound.outside import ProcoreReads
 from sync_worker.outbound.read_back import (
@@ -30,8 +32,16 @@ NOT_THERE = Differs(("it is not shown there",))
 class Prover:
     """Compares what Procore shows with what was sent."""
 
-    def __init__(self, procore: ProcoreReads, *, window_s: float, recheck_s: float) -> None:
+    def __init__(
+        self,
+        procore: ProcoreReads,
+        codes: Callable[[Errand], Awaitable[CodeMap]],
+        *,
+        window_s: float,
+        recheck_s: float,
+    ) -> None:
         self._procore = procore
+        self._codes = codes
         self._window = timedelta(seconds=max(window_s, SHORTEST_WINDOW_S))
         self._recheck_s = recheck_s
 
@@ -82,9 +92,8 @@ class Prover:
         row = next((row for row in record.approvers if row.id == remote_id), None)
         if row is None or row.response is None:
             return NOT_THERE
-        disposition = errand.answer.disposition
-        if response is None and row.response.considered == CLASS_OF.get(disposition or "pending"):
-            response = row.response  # adopted by its marker; the class is what can be compared
+        if response is None and await self._may_mean(errand, row.response):
+            response = row.response
         if response is None:
             return Differs((f"its response is {row.response.name}",))
         ours = attachments_to_read(sent.files, row.attachments)
@@ -92,6 +101,15 @@ class Prover:
         return response_receipt(
             sent, row, response=response, me=errand.me, files=files, read_at=errand.now
         )
+
+    async def _may_mean(self, errand: Errand, found: ResponseOption) -> bool:
+        """Tell whether what was adopted by its marker may be what was sent: nobody kept that."""
+        disposition = errand.answer.disposition
+        meaning = MEANINGS.get(disposition) if disposition else None
+        if meaning is not None and plain(found.considered) == meaning.considered:
+            return True
+        meant = (await self._codes(errand)).get(disposition)
+        return meant is not None and meant.id == found.id
 
 
 def arrived(answer: Return) -> str:

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from schemas.returns import Delivery, Return
 from services.procore.models import Rfi, Submittal
 from sync_worker.outbound.attempt import Attempts
+from sync_worker.outbound.codes import CodeBook
 from sync_worker.outbound.deliver import Deliverer
 from sync_worker.outbound.delivery_store import Task
 from sync_worker.outbound.errand import Limits
-from sync_worker.outbound.outside import Grants, ProcoreWrites
+from sync_worker.outbound.outside import Authority, ProcoreWrites
 from tests.outbound.fakes import (
     Clock,
     FakeDeliveries,
@@ -37,7 +38,10 @@ class Bench:
         self.part3 = FakePart3({self.answer.id: self.answer})
         self.grants = FakeGrants()
         self.writes: ProcoreWrites = self.procore  # or the real client
-        self.authority: Grants = self.grants
+        self.authority: Authority = self.grants
+        self.codes = CodeBook(
+            self.grants, self.part3, LIMITS.recheck_s, lambda: self.clock().timestamp()
+        )
         self.intents = FakeIntents(self.clock, lease=0)
         self.uploads = FakeUploads()
         self.memory = FakeMemory.of(self.record)
@@ -48,6 +52,7 @@ class Bench:
         self.store.due_at[self.answer.id] = self.clock()
 
     def worker(self) -> Attempts:
+        self.codes.agreements, self.codes.teams = self.authority, self.part3
         deliverer = Deliverer(
             grants=self.authority,
             procore=self.writes,
@@ -55,6 +60,7 @@ class Bench:
             intents=self.intents,
             uploads=self.uploads,
             memory=self.memory,
+            codes=self.codes,
             limits=LIMITS,
         )
         return Attempts(

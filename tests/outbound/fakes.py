@@ -9,7 +9,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from schemas.returns import Delivery, Return
+from schemas.dispositions import DispositionMap
+from schemas.returns import Delivery, Member, Project, Return
 from services.errors import NeedsPerson, OutcomeUnknown, TryLater
 from services.part3.client import Part3Refused
 from services.procore.call import BeforeSending
@@ -60,6 +61,12 @@ class Clock:
 class FakeGrants:
     ids: dict[str, str] = field(default_factory=lambda: dict(PROCORE_IDS))
     refusal: str = "not_authorized"
+    agreed: DispositionMap | None = None
+    agreed_reads: int = 0
+
+    async def dispositions(self, project_id: str) -> DispositionMap | None:
+        self.agreed_reads += 1
+        return self.agreed
 
     async def procore_user_id(self, user_id: str) -> str:
         if user_id not in self.ids:
@@ -291,6 +298,11 @@ class FakePart3:
     down: bool = False
     takes_reports: bool = True
     refuses: bool = False
+    team: tuple[Member, ...] = ()
+
+    async def project(self, project_id: str) -> Project | None:
+        self._check()
+        return Project(id=project_id, name="Harbour Library", team=self.team)
 
     async def fetch_return(self, project_id: str, return_id: str) -> Return | None:
         self._check()

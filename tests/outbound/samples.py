@@ -18,7 +18,7 @@ from services.procore.models import (
     Submittal,
     UserRef,
 )
-from sync_worker.outbound.codes import code_map
+from sync_worker.outbound.codes import CodeMap
 from sync_worker.outbound.versions import SeenVersion, answerable_of, answered_ids
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -51,7 +51,7 @@ RECORD_ONLY = ResponseOption(id="6", name="For Record Only", considered="for rec
 FORWARDED = ResponseOption(id="7", name="Forwarded for Review", considered="forwarded for review")
 VOID = ResponseOption(id="8", name="Void", considered="void")
 OPTIONS = (PENDING, APPROVED, AS_NOTED, REVISE, REJECTED, RECORD_ONLY, FORWARDED, VOID)
-ALL_CODES = code_map(OPTIONS)
+ALL_CODES = CodeMap(OPTIONS)
 
 
 def file_of(content: bytes, name: str) -> File:

@@ -13,6 +13,7 @@ from sandbox.procore.app import build_app
 from sandbox.procore.control import AppOrder, register
 from sandbox.procore.world import World
 from schemas.connections import AccessToken
+from schemas.dispositions import DispositionMap
 from schemas.returns import Member
 from services.http_client import HttpClient
 from services.part3.client import Part3
@@ -24,7 +25,7 @@ from services.procore.models import Place
 from services.token_client import TokenClient
 from sync_worker.outbound.memory import Tie
 from sync_worker.outbound.outside import (
-    Grants,
+    Authority,
     Part3Readiness,
     Part3Returns,
     ProcoreWrites,
@@ -52,7 +53,7 @@ def fits(procore: Procore, part3: Part3, tokens: TokenClient) -> tuple[object, .
     writes: ProcoreWrites = procore
     returns: Part3Returns = part3
     readiness: Part3Readiness = part3
-    grants: Grants = tokens
+    grants: Authority = tokens
     return writes, returns, readiness, grants
 
 
@@ -100,6 +101,9 @@ class SiteTokens:
 
     async def procore_user_id(self, user_id: str) -> str:
         return (await self.access_token(user_id)).procore_user_id
+
+    async def dispositions(self, project_id: str) -> DispositionMap | None:
+        return None
 
 
 class Stage:

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from schemas.returns import Return
-from services.procore.models import ResponseOption, Rfi, Submittal
+from services.procore.models import Rfi, Submittal
 from sync_worker.outbound.check import DeliverReply, DeliverResponse, Verdict, check_return
-from sync_worker.outbound.codes import CLASS_OF, code_map
 from sync_worker.outbound.holds import Hold
 from tests.outbound.samples import (
     ALL_CODES,
@@ -20,9 +19,6 @@ from tests.outbound.samples import (
     FORWARDED,
     GC,
     NOON,
-    OPTIONS,
-    PENDING,
-    REVISE,
     TOM_REF,
     answer_to,
     approver,
@@ -292,59 +288,3 @@ def test_a_response_goes_only_into_a_row_of_its_author(me: str, rows: list[Any])
         assert row.user.id == me
     else:
         assert me not in (AMY_REF.id, TOM_REF.id)
-
-
-def test_default_responses_map_by_themselves() -> None:
-    assert {code: option.id for code, option in code_map(OPTIONS).items()} == {
-        "proceed": "2",
-        "proceed_as_noted": "3",
-        "revise_resubmit": "4",
-        "rejected": "5",
-        "record_only": "6",
-    }
-
-
-MADE_UP = {
-    "class alone": ResponseOption(id="9", name="Looks fine to us", considered="approved"),
-    "name alone": ResponseOption(id="9", name="Approved", considered="approved as noted"),
-    "another's class": ResponseOption(id="9", name="No Exceptions Taken", considered="rejected"),
-}
-
-
-@pytest.mark.parametrize("option", MADE_UP.values(), ids=MADE_UP)
-def test_a_response_maps_only_when_name_and_class_agree(option: ResponseOption) -> None:
-    assert code_map((option,)) == {}
-
-
-@pytest.mark.parametrize(
-    "name", ["Approved / No Exceptions Taken", "NO EXCEPTIONS  TAKEN", "Reviewed"]
-)
-def test_the_stamps_of_the_field_are_known(name: str) -> None:
-    option = ResponseOption(id="9", name=name, considered="approved")
-    assert code_map((option,)) == {"proceed": option}
-
-
-def test_two_responses_that_fit_are_told_apart_by_the_stamp_or_not_at_all() -> None:
-    other = ResponseOption(id="9", name="No Exceptions Taken", considered="approved")
-    assert "proceed" not in code_map((APPROVED, other))
-    assert code_map((APPROVED, other), "No exceptions taken")["proceed"] == other
-    assert "proceed" not in code_map((APPROVED, other), "Fine")
-
-
-@given(
-    st.lists(
-        st.builds(
-            ResponseOption,
-            id=st.uuids().map(str),
-            name=st.sampled_from(
-                ["Approved", "R&R", "Rejected", "Reviewed", "Approved as Noted", "Odd"]
-            ),
-            considered=st.sampled_from([PENDING, APPROVED, AS_NOTED, REVISE]).map(
-                lambda option: option.considered
-            ),
-        )
-    )
-)
-def test_no_disposition_ever_maps_to_another_class(options: list[ResponseOption]) -> None:
-    for disposition, option in code_map(options).items():
-        assert option.considered == CLASS_OF[disposition]
