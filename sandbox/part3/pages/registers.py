@@ -19,7 +19,7 @@ from sandbox.part3.pages.words import (
     readiness_line,
     standing,
 )
-from sandbox.part3.wire import Delivery, File, Readiness, Return, StoredRecord
+from sandbox.part3.wire import Delivery, File, Member, Readiness, Record, Return, StoredRecord
 
 MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 TYPED = ("text", "disposition", "stamp", "team_note")
@@ -153,7 +153,7 @@ class RegisterPages:
                         (record.number, record.title, record.spec_section or "")
                     ).casefold(),
                     "latest": latest,
-                    "mine": place.me.user_id in ready_ids,
+                    "mine": place.me.user_id in ready_ids and _has_the_ball(record, place.me),
                 }
             )
         return lines
@@ -230,3 +230,9 @@ class RegisterPages:
             Route(record + "/files/{sha256}", wrap(self.download), methods=["GET"]),
             Route(record + "/check", wrap(self.check_again), methods=["POST"]),
         ]
+
+
+def _has_the_ball(record: Record, me: Member) -> bool:
+    """Whose turn it is, by the address that the contractor's side knows somebody by."""
+    turns = {person.email.casefold() for person in record.ball_in_court if person.email}
+    return me.email.casefold() in turns
