@@ -78,6 +78,11 @@ RENEW = """
 UPDATE mirror.deliveries SET lease_until = now() + make_interval(secs => $3)
 WHERE return_id = $1 AND fence = $2 AND lease_owner IS NOT NULL RETURNING 1
 """
+GIVE_BACK = """
+UPDATE mirror.deliveries
+SET lease_owner = NULL, lease_until = NULL, due_at = now() + interval '1 second'
+WHERE return_id = $1 AND fence = $2 AND lease_owner IS NOT NULL
+"""
 IDENTIFY = """
 UPDATE mirror.deliveries
 SET kind = $3, procore_id = $4, author_user_id = $5, author_name = $6, returned_at = $7
@@ -219,6 +224,10 @@ class PostgresDeliveries:
         """Keep the lease; False when it is another worker's now."""
         kept = await self._postgres.fetchval(RENEW, task.return_id, task.fence, self._lease_s)
         return kept is not None
+
+    async def give_back(self, task: Task) -> None:
+        """Free a lease whose attempt could not be noted; what another worker has stays its."""
+        await self._postgres.execute(GIVE_BACK, task.return_id, task.fence)
 
     async def identify(self, task: Task, answer: Return) -> bool:
         """Note what a return is about; False while another one of the record goes first."""

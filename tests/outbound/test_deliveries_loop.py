@@ -21,6 +21,7 @@ class Claims:
         self.due: list[str] = []
         self.lost: set[str] = set()
         self.freed = 0
+        self.given_back: list[str] = []
         self.away = False
 
     async def free_own(self) -> None:
@@ -33,6 +34,10 @@ class Claims:
 
     async def renew(self, task: Task) -> bool:
         return task.return_id not in self.lost
+
+    async def give_back(self, task: Task) -> None:
+        self._check()
+        self.given_back.append(task.return_id)
 
     def _check(self) -> None:
         if self.away:
@@ -138,6 +143,22 @@ async def test_one_return_that_fails_does_not_stop_the_others(fault: Exception) 
     works.faults["a"] = fault
     async with running(Deliveries(claims, works, lease_s=30)):
         await until(lambda: works.ended == ["b"])
+
+
+async def test_what_could_not_be_noted_is_given_back_once_postgres_is_there() -> None:
+    claims, works = Claims(), Works()
+    claims.due = ["a"]
+    works.faults["a"] = TryLater("away", reason="postgres_down")
+    works.go.clear()
+    async with running(Deliveries(claims, works, lease_s=30)):
+        await until(lambda: works.began == ["a"])
+        claims.away = True
+        works.go.set()
+        await asyncio.sleep(0.05)
+        assert claims.given_back == []
+        claims.away = False
+        await until(lambda: claims.given_back == ["a"])
+    assert claims.given_back == ["a"]
 
 
 async def test_whoever_lost_the_lease_stops_at_once() -> None:

@@ -184,6 +184,23 @@ async def test_a_restarted_worker_frees_what_it_held(postgres: Postgres) -> None
     assert (await claim(store(postgres, "w-1"))).return_id == "ret_1"
 
 
+async def test_a_lease_that_is_given_back_is_free_soon_unless_another_has_it(
+    postgres: Postgres,
+) -> None:
+    await ask(postgres, "ret_1")
+    sleeper = store(postgres, lease_s=0.05)
+    slept = await claim(sleeper)
+    await asyncio.sleep(0.1)
+    taken = await claim(store(postgres, "w-2"))
+    await sleeper.give_back(slept)
+    assert await store(postgres, "w-2").renew(taken)
+    await store(postgres, "w-2").give_back(taken)
+    async with asyncio.timeout(10):
+        while (again := await store(postgres, "w-3").claim()) is None:
+            await asyncio.sleep(0.1)
+    assert again.return_id == "ret_1"
+
+
 async def test_an_event_during_an_attempt_makes_it_due_again_at_once(postgres: Postgres) -> None:
     await ask(postgres, "ret_1")
     deliveries = store(postgres)

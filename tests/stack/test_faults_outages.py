@@ -93,6 +93,11 @@ async def test_after_an_outage_of_postgres_a_return_has_arrived_once(
         return_id = await site.return_rfi(rfi_id, "Use a thermal break.")
         await site.until("the answer is on its way", lambda: site.calls("POST", replying))
         outages.postgres.program.kill()
+
+        async def answered() -> bool:
+            return [call["status"] for call in await site.calls("POST", replying)] == [201]
+
+        await site.until("Procore took it, and nobody can note that", answered)
     else:
         outages.postgres.program.kill()
         return_id = await site.return_rfi(rfi_id, "Use a thermal break.")
