@@ -9,13 +9,15 @@ import pytest_asyncio
 
 from services.errors import OutcomeUnknown
 from services.postgres import Postgres, migrate, open_postgres
+from services.procore.models import ResponseOption
 from sync_worker.outbound.assembly import deliveries_of
 from sync_worker.outbound.deliveries import Deliveries
 from sync_worker.outbound.delivery_store import ask_delivery
 from sync_worker.outbound.put_notes import note_put
 from sync_worker.settings import Timing
 from tests.outbound.fakes import FakeGrants, FakePart3, FakeProcore
-from tests.outbound.samples import PROJECT, answer_to, file_of, rfi
+from tests.outbound.samples import OPTIONS, PROJECT, answer_to, file_of, rfi, submittal
+from tests.outbound.test_project_codes import agreed, proposal
 
 pytestmark = pytest.mark.postgres
 
@@ -190,3 +192,22 @@ async def test_a_held_return_goes_by_itself_when_its_author_authorizes(hall: Hal
     events = await hall.postgres.fetch("SELECT event, words FROM mirror.activity ORDER BY id")
     assert [row["event"] for row in events] == ["return.held", "return.delivered"]
     assert events[0]["words"].startswith("Amy Chen's return to this RFI is held. Amy Chen has not")
+
+
+async def test_a_held_response_goes_by_itself_once_both_parties_confirmed_it(hall: Hall) -> None:
+    no_action = ResponseOption(id="9", name="No Action Taken", considered="for record only")
+    hall.procore.record = submittal()
+    hall.procore.options = (*OPTIONS, no_action)
+    hall.part3.returns = {"ret_1": answer_to(submittal(), disposition="not_reviewed", stamp=None)}
+    hall.grants.agreed = agreed(proposal(prime_consultant=None))
+    async with hall.postgres.transaction() as queries:
+        await note_put(queries, PROJECT, "v1", submittal())
+    running = Running(hall.worker("w-1"))
+    await hall.until("held")
+    assert await hall.postgres.fetchval("SELECT reason FROM mirror.deliveries") == "code_unmapped"
+    hall.grants.agreed = agreed(proposal())
+    await hall.until("delivered")
+    await running.stop()
+    row = await hall.postgres.fetchrow("SELECT receipt FROM mirror.deliveries")
+    assert row is not None
+    assert row["receipt"]["response"] == "No Action Taken"

@@ -161,6 +161,29 @@ async def test_a_project_never_connected_has_no_connection() -> None:
     assert await client(Side([json_answer({}, 404)]), Clock()).connection("p-2") is None
 
 
+async def test_dispositions_are_read_by_the_quoted_project() -> None:
+    said = {"user_id": "u-1", "name": "Gina", "at": "2026-11-24T00:00:00Z"}
+    proposal = {
+        "id": "7",
+        "disposition": "not_reviewed",
+        "response": {"id": "5", "name": "For Record Only", "considered": "for record only"},
+        "proposed_by": "Gina",
+        "proposed_at": "2026-11-24T00:00:00Z",
+        "general_contractor": said,
+    }
+    agreed = {"project_id": "p/1", "procore_project_id": "501", "proposals": [proposal]}
+    side = Side([json_answer(agreed)])
+    found = await client(side, Clock()).dispositions("p/1")
+    assert found is not None
+    assert found.proposals[0].general_contractor is not None
+    assert found.proposals[0].prime_consultant is None
+    assert side.requests[0].url.raw_path == b"/internal/connections/p%2F1/dispositions"
+
+
+async def test_a_project_without_a_connection_has_no_dispositions() -> None:
+    assert await client(Side([json_answer({}, 404)]), Clock()).dispositions("p-2") is None
+
+
 async def test_connections_are_listed_by_page() -> None:
     side = Side([json_answer({"items": [CONNECTION], "next_cursor": "c2"})])
     since = datetime(2026, 11, 23, tzinfo=UTC)

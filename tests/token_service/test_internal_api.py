@@ -15,6 +15,7 @@ CALLS = [
     ("POST", "/internal/access-tokens"),
     ("GET", "/internal/connections"),
     ("GET", "/internal/connections/p-1"),
+    ("GET", "/internal/connections/p-1/dispositions"),
     ("POST", "/internal/connections/p-1/hook"),
 ]
 
