@@ -19,6 +19,7 @@ CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 30.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
 POOL_FAULTS_BEFORE_RENEWAL = 3
+CLOSE_TIMEOUT_S = 1.0
 LONGEST_ANSWER_S = 120.0
 """An answer that dribbles on beyond this is given up, as each byte begins the read timeout anew."""
 
@@ -92,9 +93,13 @@ class HttpClient:
         )
 
     async def close(self) -> None:
-        """Wait shortly for calls under way, then close the pools."""
+        """Wait shortly for calls under way, then cut them off and close the pools."""
         if self._under_way:
-            await asyncio.wait(self._under_way, timeout=5)
+            _, late = await asyncio.wait(self._under_way, timeout=CLOSE_TIMEOUT_S)
+            for call in late:
+                call.cancel()
+            if late:
+                await asyncio.wait(late, timeout=CLOSE_TIMEOUT_S)
         for client in (*self._retired, self._client):
             with suppress(httpx2.HTTPError, RuntimeError):
                 await client.aclose()
@@ -147,7 +152,7 @@ class HttpClient:
     async def _call(
         self, method: str, url: str, max_body_bytes: int, request: Mapping[str, Any]
     ) -> Answer:
-        async with self.streaming(method, url, **request) as answer:
+        async with self._stream(method, url, **request) as answer:
             body = bytearray()
             until = asyncio.get_running_loop().time() + LONGEST_ANSWER_S
             async for chunk in answer.aiter_raw():
@@ -166,9 +171,18 @@ class HttpClient:
     ) -> AsyncIterator[httpx2.Response]:
         """Send a request and give its answer while the body still comes.
 
+        It waits for its turn as `send` does, and keeps it until the body has been read.
+
         Raises:
             NotSent, NoAnswer: also while the body is read.
         """
+        async with self._turns, self._stream(method, url, **request) as answer:
+            yield answer
+
+    @asynccontextmanager
+    async def _stream(
+        self, method: str, url: str, **request: Any
+    ) -> AsyncIterator[httpx2.Response]:
         client = self._client
         try:
             async with client.stream(method, url, **request) as answer:

@@ -15,8 +15,11 @@ from sync_worker.settings import WorkerSettings
 
 log = structlog.get_logger()
 
-FINISH_S = 20.0
-"""How long work under way may take after SIGTERM; what is not done by then, another worker does."""
+FINISH_S = 12.0
+"""How long work under way may take after SIGTERM; what is not done by then, another worker does.
+
+Closing what is open afterwards takes up to 8 s more at sides that do not answer; 25 s is all.
+"""
 
 
 async def run(settings: WorkerSettings) -> None:
