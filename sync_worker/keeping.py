@@ -1,4 +1,4 @@
-"""Leases and claims that last as long as the work under them, however long that takes."""
+"""Leases and claims that last as long as the work under them, and not much longer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -34,3 +34,25 @@ async def renewed(renew: Callable[[], Awaitable[object]], *, every_s: float) -> 
         _ = await asyncio.wait({task})
     if not task.cancelled() and (fault := task.exception()) is not None:
         raise fault
+
+
+class Owed:
+    """Claims and leases that could not be given back while Postgres was away.
+
+    Whoever holds them is alive and idle, so what they keep from being worked on would wait until
+    they lapse, minutes after the outage. They are given back as soon as Postgres answers; each is
+    fenced, so one that another worker has by then stays with it.
+    """
+
+    def __init__(self) -> None:
+        self._owed: list[Callable[[], Awaitable[object]]] = []
+
+    def add(self, give_back: Callable[[], Awaitable[object]]) -> None:
+        """Have something given back later."""
+        self._owed.append(give_back)
+
+    async def pay(self) -> None:
+        """Give back all of it. Raises TryLater while Postgres is away; the rest stays owed."""
+        while self._owed:
+            _ = await self._owed[0]()
+            _ = self._owed.pop(0)

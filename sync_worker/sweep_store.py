@@ -25,9 +25,10 @@ OVERLAP_S = 90.0
 FREE_OWN = """
 UPDATE mirror.sweeps SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $1
 """
-# A new window begins where the last one was settled, less the overlap; after AUDIT_S it has no
-# beginning, and everything is compared. `full_sweep` is one of the schedule: it minds the recycle
-# bin too. $6 tells backfills from the others, as they are taken apart.
+# The counts are the backfill's, also after it. A new window begins where the last one was settled,
+# less the overlap; after AUDIT_S it has no beginning, and everything is compared. `full_sweep` is
+# one of the schedule: it minds the recycle bin too. $6 tells backfills from the others, as they are
+# taken apart.
 CLAIM = """
 UPDATE mirror.sweeps s SET lease_owner = $1, lease_until = now() + make_interval(secs => $2),
   fence = s.fence + 1,
@@ -37,8 +38,8 @@ UPDATE mirror.sweeps s SET lease_owner = $1, lease_until = now() + make_interval
     ELSE s.settled_until - make_interval(secs => $4) END,
   window_to = CASE WHEN s.next_page IS NULL
     THEN now() - make_interval(secs => $3) ELSE s.window_to END,
-  found = CASE WHEN s.next_page IS NULL THEN 0 ELSE s.found END,
-  done = CASE WHEN s.next_page IS NULL THEN 0 ELSE s.done END,
+  found = CASE WHEN s.next_page IS NULL AND s.backfilled_at IS NULL THEN 0 ELSE s.found END,
+  done = CASE WHEN s.next_page IS NULL AND s.backfilled_at IS NULL THEN 0 ELSE s.done END,
   files_found = CASE WHEN s.next_page IS NULL AND s.backfilled_at IS NULL THEN 0
     ELSE s.files_found END,
   files_done = CASE WHEN s.next_page IS NULL AND s.backfilled_at IS NULL THEN 0
@@ -65,8 +66,8 @@ RETURNING s.project_id, s.kind, s.fence, s.next_page, s.window_from, s.window_to
 # What Procore's own clock said when the first page was read bounds what counts as settled: ours may
 # be ahead of it by minutes.
 PAGE_DONE = """
-UPDATE mirror.sweeps SET next_page = $4, found = found + $5, attempts = 0, reason = NULL,
-  message = NULL, retry_at = NULL, lease_until = now() + make_interval(secs => $6),
+UPDATE mirror.sweeps SET next_page = $4, attempts = 0, reason = NULL, message = NULL,
+  found = found + CASE WHEN backfilled_at IS NULL THEN $5 ELSE 0 END, retry_at = NULL, lease_until = now() + make_interval(secs => $6),
   window_to = LEAST(window_to, $7::timestamptz - make_interval(secs => $8))
 WHERE (project_id, kind, fence) = ($1, $2, $3) RETURNING 1
 """
@@ -79,8 +80,7 @@ UPDATE mirror.sweeps SET next_page = NULL, settled_until = window_to, lease_owne
   lease_until = NULL, attempts = 0, reason = NULL, message = NULL, retry_at = NULL,
   due_at = CASE WHEN full_sweep THEN now() + make_interval(secs => $4) ELSE due_at END,
   audited_at = CASE WHEN window_from IS NULL THEN now() ELSE audited_at END,
-  finished_at = CASE WHEN backfilled_at IS NULL THEN finished_at ELSE now() END,
-  done = CASE WHEN backfilled_at IS NULL THEN done ELSE found END
+  finished_at = CASE WHEN backfilled_at IS NULL THEN finished_at ELSE now() END
 WHERE (project_id, kind, fence) = ($1, $2, $3) RETURNING 1
 """
 TRY_AGAIN = """

@@ -90,6 +90,7 @@ class Sweeping:
         self._woken = asyncio.Event()
         self._stopping = False
         self._under_way = {False: 0, True: 0}
+        self._owed = Owed()
 
     def wake(self) -> None:
         """Look for due sweeps now."""
@@ -110,6 +111,7 @@ class Sweeping:
                         if not freed:
                             await self._sweeps.free_own()
                             freed = True
+                        await self._owed.pay()
                         await self._begin_what_is_due(group)
                         await self._sweeps.count_backfills()
                         if await self._sweeps.finish_backfills():
@@ -150,6 +152,7 @@ class Sweeping:
             async with renewed(lambda: self._sweeps.renew(sweep), every_s=RENEW_EVERY_S):
                 await self._sweep(sweep)
         except TryLater as error:
+            self._owed.add(lambda: self._sweeps.hand_over(sweep))
             log.warning("sweep.not_noted", project_id=sweep.project_id, why=str(error))
         except Exception:
             # a fault of ours: one project's sweep must not stop the others

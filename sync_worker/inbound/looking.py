@@ -16,7 +16,7 @@ from sync_worker.inbound.look_store import BACKFILL, Look, Looks, Room
 from sync_worker.inbound.mirror import Mirror, Reader
 from sync_worker.inbound.pausing import Pauses
 from sync_worker.inbound.recycling import RecycleBins
-from sync_worker.keeping import renewed
+from sync_worker.keeping import Owed, renewed
 from sync_worker.leases import RENEW_EVERY_S, Key, Leases, busy
 from sync_worker.projects import NotReadable, Projects
 
@@ -85,6 +85,7 @@ class Looking:
         self._projects = projects
         self._bins = RecycleBins(procore)
         self._pauses = Pauses()
+        self._owed = Owed()
         self._woken = asyncio.Event()
         self._stopping = False
         self._under_way: Counter[str] = Counter()
@@ -107,6 +108,7 @@ class Looking:
             async with asyncio.TaskGroup() as group:
                 while not self._stopping:
                     try:
+                        await self._owed.pay()
                         await self._take_what_is_due(group)
                         await self._rest()
                     except TryLater as error:
@@ -181,7 +183,7 @@ class Looking:
             with structlog.contextvars.bound_contextvars(project_id=project_id):
                 await self._take(batch)
         except TryLater as error:
-            log.warning("look.not_noted", why=str(error))  # due again when the claim lapses
+            self._not_noted(batch, error)
         except Exception:
             # a fault of ours: it must not stop the others, and is tried again
             log.exception("look.fault", kind=batch[0].kind)
@@ -197,7 +199,12 @@ class Looking:
         try:
             await self._give_back(batch, TryLater("a fault of ours, see the log", reason="fault"))
         except TryLater as error:
-            log.warning("look.not_noted", why=str(error))
+            self._not_noted(batch, error)
+
+    def _not_noted(self, batch: list[Look], error: TryLater) -> None:
+        """Postgres is away: the looks are due again once it is back, not when the claims lapse."""
+        log.warning("look.not_noted", looks=len(batch), why=str(error))
+        self._owed.add(lambda: self._give_back(batch, error))
 
     async def _take(self, batch: list[Look]) -> None:
         reader = await self._projects.reader(batch[0].project_id)
@@ -223,7 +230,13 @@ class Looking:
             async with renewed(renew, every_s=RENEW_EVERY_S):
                 await self._look(reader, mine, fences)
         finally:
+            await self._release(project_id, kind, fences)
+
+    async def _release(self, project_id: str, kind: Kind, fences: dict[str, int]) -> None:
+        try:
             await self._leases.give_all_back(project_id, kind, fences)
+        except TryLater:
+            self._owed.add(lambda: self._leases.give_all_back(project_id, kind, fences))
 
     async def _look(self, reader: Reader, batch: list[Look], fences: dict[str, int]) -> None:
         try:
@@ -313,7 +326,7 @@ class Looking:
                 await self._looks.done(look)
             await self._leases.give_back(key, fence)
         except TryLater as error:
-            log.warning("look.not_noted", procore_id=key.procore_id, why=str(error))
+            self._not_noted([look], error)
 
     def _count_of(self, look: Look) -> Any:
         async def count(done: int) -> None:

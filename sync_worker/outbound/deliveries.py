@@ -6,6 +6,7 @@ from typing import Protocol
 import structlog
 
 from services.errors import TryLater
+from sync_worker.keeping import Owed
 from sync_worker.outbound.delivery_store import Task
 from sync_worker.outbound.intent_store import LeaseLost
 
@@ -59,7 +60,7 @@ class Deliveries:
         self._places = asyncio.Semaphore(concurrent)
         self._woken = asyncio.Event()
         self._stopping = False
-        self._not_noted: list[Task] = []
+        self._owed = Owed()
 
     def wake(self) -> None:
         """Look for due work now: a return was created, confirmed or withdrawn."""
@@ -79,18 +80,12 @@ class Deliveries:
                     if not freed:
                         await self._claims.free_own()
                         freed = True
-                    await self._give_back()
+                    await self._owed.pay()
                     await self._work_on_what_is_due(group)
                 except TryLater as error:
                     log.warning("deliveries.postgres_away", why=str(error))
                     await asyncio.sleep(PAUSE_AFTER_FAULT_S)
                 await self._rest()
-
-    async def _give_back(self) -> None:
-        """Free what Postgres took no note of, now that it is back: nobody waits out the lease."""
-        while self._not_noted:
-            await self._claims.give_back(self._not_noted[-1])
-            _ = self._not_noted.pop()
 
     async def _work_on_what_is_due(self, group: asyncio.TaskGroup) -> None:
         while not self._stopping:
@@ -136,7 +131,7 @@ class Deliveries:
             log.info("delivery.lease_lost")
         except* TryLater as group_error:
             # it could not be noted; the attempt is made again, and looks up what became of this one
-            self._not_noted.append(task)
+            self._owed.add(lambda: self._claims.give_back(task))
             log.warning("delivery.not_noted", why=str(group_error.exceptions[0]))
         except* Exception:
             # a fault of ours: one return must not stop the others, and it is tried again
