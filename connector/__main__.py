@@ -1,5 +1,7 @@
 """`connector`: one command for those who run the service."""
 
+import logging
+
 import click
 
 from connector.demo.command import demo
@@ -21,6 +23,8 @@ def main() -> None:
     0 all is well, 1 something is wrong and was named, 2 the command was misused, 78 the settings
     are not usable.
     """
+    # what a driver logs on its own is said in our words, with what to do
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
 for command in (migrate, topics, doctor, status, resync, replay, rotate, demo):

@@ -160,7 +160,7 @@ async def _workers(settings: KafkaSettings) -> str:
         raise Ill("not known while Kafka cannot be asked", "Mend Kafka first.") from error
     if not members:
         raise Ill("none takes notices from Kafka", "Start `python -m sync_worker`; see its log.")
-    return f"{members} {'shares' if members == 1 else 'share'} the notices"
+    return f"{members} in the group that takes notices"
 
 
 async def _postgres(url: str) -> str:

@@ -32,6 +32,14 @@ def new_key(name: str) -> str:
     return f"{name}:{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
+def alone(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return variables and, unset, those by which the caller's shell may name files for the same.
+
+    Both together would not be a usable setting.
+    """
+    return {f"{name}_FILE": "" for name in environment} | dict(environment)
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """A free port for each thing that listens."""
@@ -181,7 +189,7 @@ class Stack:
             await self.run.complete(
                 f"connector-{arguments[0]}",
                 [sys.executable, "-m", "connector", *arguments],
-                environment=self.environment,
+                environment=alone(self.environment),
             )
 
     async def add_gateway(self) -> None:
@@ -228,4 +236,4 @@ class Stack:
         self, name: str, arguments: list[str], environment: Mapping[str, str], ready: Ready
     ) -> None:
         command = [sys.executable, *arguments]
-        await self.run.start(name, command, environment=environment, ready=ready)
+        await self.run.start(name, command, environment=alone(environment), ready=ready)

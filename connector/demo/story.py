@@ -7,14 +7,13 @@ import time
 from bs4 import Tag
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
 
-from connector.demo.people import PASSWORD, Person, accept_invitation
+from connector.demo.people import Person, accept_invitation
 from connector.demo.stack import Stack
 from connector.demo.telling import Teller
 from connector.demo.visitor import NotOnPage, Upload
@@ -119,25 +118,29 @@ class Story:
                 "Dana authorized at Procore's login, confirmed her role, chose company and "
                 "project, and created the connection."
             )
-            step.where = f"{self.stack.pages}/projects/{PROJECT_ID}/integrations"
+            step.where = pages_of(self.stack, "integrations")
 
     async def _backfill(self) -> None:
         with self.tell.step("Everything comes over for the first time") as step:
             with Progress(
                 TextColumn("   {task.description:12}"),
                 BarColumn(),
-                MofNCompleteColumn(),
+                TextColumn("{task.fields[words]}"),
                 TimeElapsedColumn(),
                 console=self.tell.console,
-                transient=not self.tell.console.is_terminal,
+                disable=not self.tell.console.is_terminal,
             ) as progress:
                 bars = {
-                    kind: progress.add_task(kind, total=None) for kind in ("RFIs", "Submittals")
+                    kind: progress.add_task(kind, total=None, words="")
+                    for kind in ("RFIs", "Submittals")
                 }
                 await self._watch(progress, bars)
             figures = re.findall(r"([\d,]+) (RFIs|submittals) in step", self.dana.browser.text())
             counts = " and ".join(f"{count} {what}" for count, what in figures)
-            step.happened = f"{counts} are in Part3, with threads, workflows and files."
+            step.happened = (
+                f"{counts} are in Part3, with threads, workflows and files; "
+                f"the drafts among Procore's {RFIS} and {SUBMITTALS} stay there."
+            )
             step.where = f"{self.stack.part3}/projects/{PROJECT_ID}/rfis"
 
     async def _watch(self, progress: Progress, bars: dict[str, TaskID]) -> None:
@@ -148,12 +151,15 @@ class Story:
             await dana.open(page)
             for label, bar in bars.items():
                 shown = dana.page.find("progress", attrs={"data-bar": _bar_of(label)})
+                words = dana.page.select_one(f"[data-show={_bar_of(label)}_phase]")
+                if words is not None:
+                    progress.update(bar, words=words.get_text(strip=True))
                 if isinstance(shown, Tag) and shown.get("max"):
                     done, total = float(str(shown["value"])), float(str(shown["max"]))
                     progress.update(bar, completed=done, total=total)
             if dana.state() == "connected":
                 for bar in bars.values():
-                    progress.update(bar, completed=progress.tasks[bar].total)
+                    progress.update(bar, total=1, completed=1, words="all here")
                 return
             if time.monotonic() > until:
                 message = f"the backfill is not done: {dana.text()[:600]}"
@@ -211,10 +217,10 @@ class Story:
             fields: dict[str, str | bool] = {"Answer": "Provide 4-#5 dowels at 300 mm on centre."}
             await self.tomas.return_answer(path, fields, {})
             await self._until(self.tomas, path, "Held", DELIVERY_S)
-            held = self.tomas.browser.page.select_one("[data-return] .stands")
+            held = self.tomas.browser.page.select_one("[data-return] .stands p")
             why = " ".join(held.get_text(" ").split()) if held else "it is held"
             step.happened = f"It is held, and says why: {why}"
-            step.where = f"{self.stack.pages}/projects/{PROJECT_ID}/activity"
+            step.where = pages_of(self.stack, "activity")
         with self.tell.step("He authorizes, and it goes by itself") as step:
             await self.tomas.authorize()
             took = await self._until_delivered(self.tomas, path)
@@ -271,11 +277,16 @@ def _bar_of(label: str) -> str:
     return "rfi" if label == "RFIs" else "submittal"
 
 
+def pages_of(stack: Stack, page: str) -> str:
+    """Return the address in Part3 that leads to a page of ours, whether one is logged in or not."""
+    return f"{stack.part3}/projects/{PROJECT_ID}/settings/integrations/open/{page}"
+
+
 LOGINS = [
-    (name, email, PASSWORD, what)
+    (name, email, what)
     for (name, email), what in (
         (DANA, "general contractor, Admin in Procore"),
         (MAYA, "architect, authorized"),
-        (TOMAS, "structural engineer, authorized at the end"),
+        (TOMAS, "engineer, authorized at the end"),
     )
 ]
