@@ -1,5 +1,6 @@
 """What must hold on every page: headers, no inline code, own forms only, hostile names."""
 
+from dataclasses import replace
 from html import escape
 
 import httpx2
@@ -13,7 +14,7 @@ from tests.pages.fakes import ADA, GINA, RIVERSIDE, World
 from tests.pages.mirror_rows import activity_row, all_over, delivery_row, project_row
 from tests.pages.reading import Inline, Visitor, values_of
 from tests.pages.test_project_page import connect
-from token_service.public.ports import Company, ProcoreProject
+from token_service.public.ports import Company, Decider, ProcoreProject, ResponseChoice
 from token_service.public.render import form_targets
 
 pytestmark = pytest.mark.postgres
@@ -130,6 +131,28 @@ async def test_hostile_words_from_the_mirror_are_shown_as_text(
         assert escape("<script>alert(") in gina.answer.text
 
 
+async def test_hostile_names_of_responses_are_shown_as_text(gina: Visitor, world: World) -> None:
+    await connect(world)
+    hostile = ResponseChoice("9", HOSTILE, HOSTILE)
+    world.procore.offered.append(hostile)
+    by_gina = Decider(
+        project_id="p-1",
+        procore_project_id="88001",
+        user_id=GINA.user_id,
+        name=HOSTILE,
+        party="general_contractor",
+    )
+    await world.dispositions.propose(by_gina, "not_reviewed", hostile)
+    both = await world.dispositions.propose(by_gina, "proceed", hostile)
+    by_ada = replace(by_gina, user_id=ADA.user_id, party="prime_consultant")
+    await world.dispositions.confirm(by_ada, both.id, despite_looser=False)
+    for offered in ([hostile], [replace(hostile, name=f"{HOSTILE} again")], []):
+        world.procore.offered = offered
+        check_page(await gina.open(f"{HERE}/dispositions"))
+        assert "<script>alert" not in gina.answer.text
+        assert escape("<script>alert(") in gina.answer.text
+
+
 POSTS = [
     "/account/integrations/account",
     "/account/integrations/disconnect",
@@ -137,6 +160,9 @@ POSTS = [
     f"{HERE}/integrations/connect/confirm",
     f"{HERE}/integrations/connect/create",
     f"{HERE}/integrations/disconnect",
+    f"{HERE}/dispositions/propose",
+    f"{HERE}/dispositions/confirm",
+    f"{HERE}/dispositions/withdraw",
 ]
 
 

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from deploy.local.browser import chromium_path
 from services.http_server import Site, serving
 from services.postgres import Postgres
-from tests.pages.fakes import GINA, World
+from tests.pages.fakes import ADA, GINA, World
 from tests.pages.mirror_rows import (
     activity_row,
     all_over,
@@ -24,6 +24,7 @@ from tests.pages.mirror_rows import (
     sweep_row,
 )
 from tests.pages.test_project_page import connect
+from token_service.public.ports import Decider
 
 pytestmark = [pytest.mark.postgres, pytest.mark.browser]
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -155,6 +156,15 @@ async def test_a_connected_project_is_readable_by_everybody(
     held = {"reason": "not_authorized", "message": "It waits.", "mended_by": {"name": "Ada"}}
     await delivery_row(mirror, "r-1", "held", **held)
     await activity_row(mirror, "A return is held.", return_id="r-1", reason="not_authorized")
+    by_ada = Decider(
+        project_id="p-1",
+        procore_project_id="88001",
+        user_id=ADA.user_id,
+        name=ADA.name,
+        party="prime_consultant",
+    )
+    await world.dispositions.propose(by_ada, "rejected", world.procore.offered[0])
+    await world.dispositions.propose(by_ada, "not_reviewed", world.procore.offered[4])
     for path in (
         PAGE,
         f"{PAGE}?ask=disconnect",
@@ -220,3 +230,31 @@ async def test_everything_can_be_done_with_the_keyboard(page: Page, world: World
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", name="Review the connection")).to_be_visible()
+
+
+async def test_a_looser_response_is_confirmed_by_keyboard_only_with_its_tick(
+    page: Page, world: World
+) -> None:
+    await connect(world)
+    by_ada = Decider(
+        project_id="p-1",
+        procore_project_id="88001",
+        user_id=ADA.user_id,
+        name=ADA.name,
+        party="prime_consultant",
+    )
+    made = await world.dispositions.propose(by_ada, "revise_resubmit", world.procore.offered[0])
+    await world.dispositions.confirm(by_ada, made.id, despite_looser=True)
+    await page.goto("/projects/p-1/dispositions")
+    row = page.get_by_role("row", name="Revise and Resubmit").first
+    button = row.get_by_role("button", name="Confirm", exact=True)
+    await expect(button).to_have_accessible_description("Revise and Resubmit")
+    await button.press("Enter")
+    assert await world.dispositions.proposals("p-1", "88001") != []
+    await expect(row).to_contain_text("Warning:")
+    tick = row.get_by_label("I confirm it although it is looser")
+    await expect(tick).to_have_js_property("validity.valueMissing", value=True)
+    await tick.press("Space")
+    await button.press("Enter")
+    await expect(row).to_contain_text("In force")
+    await expect(row.get_by_label("Response in Procore for Revise and Resubmit")).to_have_value("1")
