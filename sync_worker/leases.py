@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from schemas.records import Kind
 from services.errors import TryLater
 from services.postgres import Postgres
+from sync_worker.keeping import Owed
 
 LEASE_S = 120.0
 RENEW_EVERY_S = 30.0
@@ -67,6 +68,7 @@ class Leases:
         self._postgres = postgres
         self._worker_id = worker_id
         self._lease_s = lease_s
+        self._owed = Owed()
 
     async def free_own(self) -> None:
         """Free what an earlier life of this worker held."""
@@ -113,7 +115,17 @@ class Leases:
         await self.give_all_back(key.project_id, key.kind, {key.procore_id: fence})
 
     async def give_all_back(self, project_id: str, kind: Kind, fences: Fences) -> None:
-        """Free several leases of ours."""
+        """Free several leases of ours; while Postgres is away they are owed, see `pay`."""
+        try:
+            await self._free(project_id, kind, fences)
+        except TryLater:
+            self._owed.add(lambda: self._free(project_id, kind, fences))
+
+    async def pay(self) -> None:
+        """Free what could not be given back before. Raises TryLater while Postgres is away."""
+        await self._owed.pay()
+
+    async def _free(self, project_id: str, kind: Kind, fences: Fences) -> None:
         held = (list(fences), list(fences.values()))
         await self._postgres.execute(GIVE_BACK, project_id, kind, *held)
 

@@ -22,7 +22,7 @@ from sync_worker.first_showing import FirstShowing
 from sync_worker.inbound.look_store import BACKFILL, Looks
 from sync_worker.inbound.mirror import Reader, is_draft
 from sync_worker.inbound.translate import translate_rfi, translate_submittal
-from sync_worker.keeping import renewed
+from sync_worker.keeping import Owed, renewed
 from sync_worker.projects import NotReadable, Projects
 from sync_worker.sweep_store import RENEW_EVERY_S, LeaseLost, Sweep, Sweeps
 

@@ -108,6 +108,7 @@ class Looking:
             async with asyncio.TaskGroup() as group:
                 while not self._stopping:
                     try:
+                        await self._leases.pay()
                         await self._owed.pay()
                         await self._take_what_is_due(group)
                         await self._rest()
@@ -230,13 +231,7 @@ class Looking:
             async with renewed(renew, every_s=RENEW_EVERY_S):
                 await self._look(reader, mine, fences)
         finally:
-            await self._release(project_id, kind, fences)
-
-    async def _release(self, project_id: str, kind: Kind, fences: dict[str, int]) -> None:
-        try:
             await self._leases.give_all_back(project_id, kind, fences)
-        except TryLater:
-            self._owed.add(lambda: self._leases.give_all_back(project_id, kind, fences))
 
     async def _look(self, reader: Reader, batch: list[Look], fences: dict[str, int]) -> None:
         try:

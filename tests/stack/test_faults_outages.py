@@ -118,6 +118,32 @@ async def test_after_an_outage_of_postgres_a_return_has_arrived_once(
     assert await _is_ready(site, site.stack.pages)
 
 
+async def test_after_an_outage_of_postgres_a_look_that_was_under_way_is_taken_again(
+    outages: Outages,
+) -> None:
+    site = outages.site
+    rfi_id = await site.ask_rfi("Parapet cap")
+    await site.until_titled("rfi", rfi_id, "Parapet cap")
+    shown = f"/rfis/{rfi_id}"
+    before = len(await site.calls("GET", shown))
+    slow = {"kind": "latency", "method": "GET", "path": f"{shown}$", "delay_s": 1.5}
+    await site.procore_faults(slow)
+    await site.rename_rfi(rfi_id, "Parapet cap, sloped inwards")
+
+    async def asked() -> bool:
+        return len(await site.calls("GET", shown)) > before
+
+    async def answered() -> bool:
+        return [call["status"] for call in await site.calls("GET", shown)][before:] == [200]
+
+    await site.until("it is looked at", asked)
+    outages.postgres.program.kill()
+    await site.until("Procore showed it, and nobody can note that", answered)
+    await site.procore_faults()
+    await outages.postgres.program.start()
+    await site.until_titled("rfi", rfi_id, "Parapet cap, sloped inwards")
+
+
 async def _some_event(site: Site, record_id: str) -> tuple[dict[str, Any], str]:
     deliveries = (await site.procore_ledger())["deliveries"]
     found = next(one for one in deliveries if record_id in one["payload"])
