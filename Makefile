@@ -10,8 +10,13 @@ READY := .venv/.in-step-with-the-lock
 CODE := schemas services webhook_gateway token_service sync_worker connector sandbox deploy tests $(wildcard bench)
 PYTEST := $(RUN) -m pytest
 
+# Image locks hold part of what requirements.lock holds, in the same versions.
+LOCK_IMAGE = $(RUN) -m uv pip compile pyproject.toml $(1) --universal --python-version 3.11 \
+	--constraints requirements.lock --generate-hashes --no-emit-index-url --no-annotate --quiet \
+	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --output-file $(2)
+
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-browser prepare fmt lint types test test-unit test-stack demo up migrate lock clean
+.PHONY: help setup setup-browser prepare fmt lint types test test-unit test-stack demo up migrate lock check-image clean
 
 help: ## Show this list
 	@echo "make demo    plays the whole system; make test    checks all of it. Each sets up what it needs."
@@ -60,7 +65,12 @@ lock: $(READY) ## Pin what pyproject.toml asks for, with hashes (UPGRADE=1: the 
 	$(RUN) -m uv pip compile pyproject.toml --extra demo --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-annotate --quiet $(if $(UPGRADE),--upgrade) \
 		--custom-compile-command "make lock" --output-file requirements.lock
+	$(call LOCK_IMAGE,--extra build,requirements.runtime.lock)
+	$(call LOCK_IMAGE,--extra build --extra sandbox,requirements.sandbox.lock)
 	$(RUN) -m deploy.local.jars
+
+check-image: $(READY) ## Follow deploy/Dockerfile in a clean folder, without a docker engine (downloads)
+	@$(RUN) -m deploy.check_image
 
 clean: ## Remove all that was downloaded and made here
 	rm -rf .venv .data .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

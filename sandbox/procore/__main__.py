@@ -1,8 +1,9 @@
 """`python -m sandbox.procore`: Procore on two free ports of this machine, until SIGTERM.
 
 Environment, each also an argument: SANDBOX_PROCORE_HOST, _PORT, _STORAGE_PORT, _DATA; and
-SANDBOX_PROCORE_CLIENT_ID, _CLIENT_SECRET, _REDIRECT_URIS (comma-separated), _PUBLIC_URL,
-_STORAGE_URL. The first line on standard output is JSON with `url`, `storage_url` and `pid`.
+SANDBOX_PROCORE_CLIENT_ID, _CLIENT_SECRET (or _CLIENT_SECRET_FILE), _REDIRECT_URIS
+(comma-separated), _PUBLIC_URL, _STORAGE_URL. The first line on standard output is JSON with
+`url`, `storage_url` and `pid`.
 """
 
 import asyncio

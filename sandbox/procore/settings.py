@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -49,6 +50,13 @@ def _app() -> AppOrder | None:
     redirects = env.get("SANDBOX_PROCORE_REDIRECT_URIS", "")
     return AppOrder(
         client_id=client_id,
-        client_secret=env.get("SANDBOX_PROCORE_CLIENT_SECRET", ""),
+        client_secret=_client_secret(env),
         redirect_uris=tuple(uri.strip() for uri in redirects.split(",") if uri.strip()),
     )
+
+
+def _client_secret(env: Mapping[str, str]) -> str:
+    """The app's secret, or what the file holds that `SANDBOX_PROCORE_CLIENT_SECRET_FILE` names."""
+    if path := env.get("SANDBOX_PROCORE_CLIENT_SECRET_FILE"):
+        return Path(path).read_text(encoding="utf-8").strip()
+    return env.get("SANDBOX_PROCORE_CLIENT_SECRET", "")
