@@ -1,0 +1,103 @@
+"""`connector doctor`: each fault by name, with its remedy."""
+
+import json
+from typing import Any
+
+import pytest
+
+from deploy.local.ports import free_port
+from services.postgres import migrate
+from tests.kafka_topics import kafka_settings, with_topics
+from tests.operators.running import connector, whole_environment
+
+EVERYTHING = {
+    "kafka",
+    "postgres",
+    "part3",
+    "procore login",
+    "procore api",
+    "clock",
+    "gateway",
+    "token service, pages",
+    "token service, internal",
+    "workers",
+}
+
+
+async def findings_of(environment: dict[str, str], *, code: int) -> dict[str, dict[str, Any]]:
+    ended = await connector("doctor", "--json", environment=environment)
+    assert ended.code == code, ended.said
+    assert ended.err == ""
+    said = json.loads(ended.out)
+    assert said["ok"] is (code == 0)
+    return {finding["check"].split(" http")[0]: finding for finding in said["findings"]}
+
+
+async def test_all_that_is_away_is_named_with_a_remedy_each() -> None:
+    found = await findings_of(whole_environment(port=free_port()), code=1)
+    ill = {name for name, finding in found.items() if not finding["ok"]}
+    assert ill == EVERYTHING
+    assert all(found[name]["remedy"] for name in ill)
+    assert "hidden" not in str(found)
+
+
+async def test_people_read_the_same_in_lines() -> None:
+    port = free_port()
+    ended = await connector("doctor", environment=whole_environment(port=port))
+    assert ended.code == 1
+    lines = ended.out.splitlines()
+    for name in EVERYTHING:
+        at = next(n for n, line in enumerate(lines) if line.startswith(f"FAULT {name}"))
+        assert lines[at + 1].strip().startswith("→")
+    assert f"127.0.0.1:{port}" in ended.out
+
+
+async def test_bad_settings_end_it_with_78_and_nothing_else_is_looked_at() -> None:
+    environment = whole_environment(port=free_port()) | {
+        "PUBLIC_URL": "nowhere",
+        "DATABASE_URL": "",
+    }
+    ended = await connector("doctor", "--json", environment=environment)
+    assert ended.code == 78
+    said = json.loads(ended.out)
+    assert {finding["check"] for finding in said["findings"]} == {"settings"}
+    words = " ".join(finding["words"] for finding in said["findings"])
+    assert "PUBLIC_URL" in words
+    assert "DATABASE_URL" in words
+
+
+@pytest.mark.kafka
+async def test_missing_topics_are_made_by_connector_topics(kafka_bootstrap: str) -> None:
+    settings = kafka_settings(kafka_bootstrap)
+    environment = whole_environment(port=free_port()) | {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        "KAFKA_TOPIC_PREFIX": settings.topic_prefix,
+    }
+    found = await findings_of(environment, code=1)
+    assert not found["kafka"]["ok"]
+    assert "connector topics" in found["kafka"]["remedy"]
+    made = await connector("topics", environment=environment)
+    assert made.code == 0
+    assert (await findings_of(environment, code=1))["kafka"]["ok"]
+
+
+@pytest.mark.kafka
+async def test_that_no_worker_runs_is_a_fault(kafka_bootstrap: str) -> None:
+    settings = await with_topics(kafka_bootstrap)
+    environment = whole_environment(port=free_port()) | {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        "KAFKA_TOPIC_PREFIX": settings.topic_prefix,
+    }
+    found = await findings_of(environment, code=1)
+    assert not found["workers"]["ok"]
+    assert "python -m sync_worker" in found["workers"]["remedy"]
+
+
+@pytest.mark.postgres
+async def test_missing_schemas_are_made_by_connector_migrate(database: str) -> None:
+    environment = whole_environment(port=free_port()) | {"DATABASE_URL": database}
+    found = await findings_of(environment, code=1)
+    assert not found["postgres"]["ok"]
+    assert "connector migrate" in found["postgres"]["remedy"]
+    await migrate(database, ("token_service", "sync_worker"))
+    assert (await findings_of(environment, code=1))["postgres"]["ok"]
