@@ -9,8 +9,7 @@ import structlog
 from services.errors import ConnectorError, TryLater
 from services.postgres import Postgres
 from sync_worker.activity import note
-from sync_worker.outbound.missed import ask_for_missed_returns
-from sync_worker.outbound.outside import Part3Returns
+from sync_worker.outbound.missed import PendingReturns, ask_for_missed_returns
 from sync_worker.readers import Readers
 
 log = structlog.get_logger()
@@ -48,7 +47,7 @@ class Duties:
 
     postgres: Postgres
     readers: Readers
-    part3: Part3Returns
+    part3: PendingReturns
     ensure_hook: Callable[[str], Awaitable[str]]
     wake_deliveries: Callable[[], None]
     wake_sweeps: Callable[[], None]

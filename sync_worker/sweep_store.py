@@ -67,7 +67,8 @@ RETURNING s.project_id, s.kind, s.fence, s.next_page, s.window_from, s.window_to
 # be ahead of it by minutes.
 PAGE_DONE = """
 UPDATE mirror.sweeps SET next_page = $4, attempts = 0, reason = NULL, message = NULL,
-  found = found + CASE WHEN backfilled_at IS NULL THEN $5 ELSE 0 END, retry_at = NULL, lease_until = now() + make_interval(secs => $6),
+  found = found + CASE WHEN backfilled_at IS NULL THEN $5 ELSE 0 END, retry_at = NULL,
+  lease_until = now() + make_interval(secs => $6),
   window_to = LEAST(window_to, $7::timestamptz - make_interval(secs => $8))
 WHERE (project_id, kind, fence) = ($1, $2, $3) RETURNING 1
 """

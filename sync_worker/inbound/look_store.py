@@ -20,14 +20,16 @@ BACKFILL = 3
 FREE_OWN = """
 UPDATE mirror.looks SET claimed_by = NULL, due_at = now() WHERE claimed_by = $1
 """
-# The most urgent due record, from projects that have room: one step into the index for each project
-# and priority, however many looks wait there. $1 projects without room; $2 those without room for
-# their backfill; $3 whether backfills have room at all.
+# The most urgent due record, from projects that have room: one step into the index a project,
+# kind and priority, however many looks wait there. $1 projects without room; $2 those without room
+# for their backfill; $3 whether backfills have room at all.
 MOST_URGENT = """
   FROM mirror.projects p CROSS JOIN (VALUES (1), (2), (3)) AS v (priority)
+  CROSS JOIN (VALUES ('rfi'), ('submittal')) AS k (kind)
   CROSS JOIN LATERAL (
     SELECT l.project_id, l.kind, l.procore_id, l.reason, l.due_at FROM mirror.looks l
-    WHERE l.project_id = p.project_id AND l.priority = v.priority ORDER BY l.due_at LIMIT 1
+    WHERE (l.project_id, l.kind, l.priority) = (p.project_id, k.kind, v.priority)
+    ORDER BY l.due_at LIMIT 1
   ) l
   WHERE p.state = 'active' AND p.attention_reason IS NULL AND NOT p.project_id = ANY($1)
     AND (v.priority < 3 OR ($3 AND NOT p.project_id = ANY($2)))
@@ -36,21 +38,26 @@ MOST_URGENT = """
 # fault itself goes alone, so that it fails alone. Whatever is claimed falls due again if this
 # worker dies.
 CLAIM = f"""
-WITH first AS (
-  SELECT l.project_id, l.kind, l.procore_id, coalesce(l.reason = ANY($7), false) AS alone
+WITH first AS MATERIALIZED (
+  SELECT l.project_id, l.kind, l.procore_id, coalesce(l.reason = ANY($7), false) AS alone,
+    CASE WHEN l.kind = 'submittal' AND NOT coalesce(l.reason = ANY($7), false)
+      THEN $6::int ELSE 1 END AS most
   {MOST_URGENT} AND l.due_at <= now() ORDER BY v.priority, l.due_at LIMIT 1
-), batch AS (
-  SELECT l.project_id, l.kind, l.procore_id
-  FROM mirror.looks l JOIN first USING (project_id, kind)
-  WHERE l.due_at <= now() AND CASE WHEN first.alone THEN l.procore_id = first.procore_id
-    ELSE NOT coalesce(l.reason = ANY($7), false) END
-  ORDER BY l.priority, l.due_at
-  LIMIT (SELECT CASE kind WHEN 'submittal' THEN $6::int ELSE 1 END FROM first)
-  FOR UPDATE OF l SKIP LOCKED
+), batch AS MATERIALIZED (
+  SELECT one.place FROM first
+  CROSS JOIN (VALUES (1), (2), (3)) AS v (priority)
+  CROSS JOIN LATERAL (
+    SELECT l.ctid AS place, l.due_at FROM mirror.looks l
+    WHERE (l.project_id, l.kind, l.priority) = (first.project_id, first.kind, v.priority)
+      AND l.due_at <= now()
+      AND (l.procore_id = first.procore_id
+        OR NOT (first.alone OR coalesce(l.reason = ANY($7), false)))
+    ORDER BY l.due_at LIMIT first.most FOR UPDATE OF l SKIP LOCKED
+  ) one
+  ORDER BY v.priority, one.due_at LIMIT (SELECT most FROM first)
 )
 UPDATE mirror.looks l SET claimed_by = $4, due_at = now() + make_interval(secs => $5)
-FROM batch WHERE (l.project_id, l.kind, l.procore_id)
-  = (batch.project_id, batch.kind, batch.procore_id)
+WHERE l.ctid = ANY(ARRAY(SELECT place FROM batch))
 RETURNING l.project_id, l.kind, l.procore_id, l.asked, l.attempts, l.priority, l.notice_id,
   l.first_asked_at, l.traceparent
 """  # noqa: S608 - constants

@@ -12,7 +12,7 @@ ALTER TABLE mirror.sweeps
 ALTER TABLE mirror.projects
     ADD COLUMN reader_due_at timestamptz NOT NULL DEFAULT now();  -- when a lost owner is asked again
 
-CREATE INDEX looks_of_project ON mirror.looks (project_id, priority, due_at);
+CREATE INDEX looks_of_project ON mirror.looks (project_id, kind, priority, due_at);
 DROP INDEX mirror.looks_due;
 CREATE INDEX looks_by_claim ON mirror.looks (claimed_by) WHERE claimed_by IS NOT NULL;
 CREATE INDEX records_removed ON mirror.records (project_id, kind) WHERE removed_at IS NOT NULL;

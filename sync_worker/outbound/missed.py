@@ -1,11 +1,13 @@
 """Asking Part3, now and then, for returns whose event never came."""
 
+from typing import Protocol
+
 import structlog
 
+from schemas.returns import Return
 from services.errors import ConnectorError
 from services.postgres import Postgres
 from sync_worker.outbound.delivery_store import ask_delivery
-from sync_worker.outbound.outside import Part3Returns
 
 log = structlog.get_logger()
 
@@ -23,7 +25,16 @@ WHERE project_id = $1 AND state IN ('new', 'sending', 'waiting')
 """
 
 
-async def ask_for_missed_returns(postgres: Postgres, part3: Part3Returns, *, every_s: float) -> int:
+class PendingReturns(Protocol):
+    """The returns that Part3 waits with."""
+
+    async def pending_returns(self, project_id: str) -> tuple[Return, ...]:
+        """List what is pending, oldest first."""
+
+
+async def ask_for_missed_returns(
+    postgres: Postgres, part3: PendingReturns, *, every_s: float
+) -> int:
     """Take up pending returns of every project that is due; return how many were taken up.
 
     A held return that Part3 lists as pending has been confirmed since, so it is asked for again.
@@ -38,7 +49,7 @@ async def ask_for_missed_returns(postgres: Postgres, part3: Part3Returns, *, eve
     return taken_up
 
 
-async def _ask_project(postgres: Postgres, part3: Part3Returns, project_id: str) -> int:
+async def _ask_project(postgres: Postgres, part3: PendingReturns, project_id: str) -> int:
     pending = await part3.pending_returns(project_id)
     under_way = {row["return_id"] for row in await postgres.fetch(UNDER_WAY, project_id)}
     missed = [answer for answer in pending if answer.id not in under_way]
