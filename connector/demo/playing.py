@@ -8,11 +8,10 @@ import httpx2
 from connector.demo.database import NotForDemo, make_empty, mark
 from connector.demo.people import PASSWORD
 from connector.demo.stack import Stack
-from connector.demo.story import LOGINS, Story
+from connector.demo.story import LOGINS, Story, our_pages
 from connector.demo.telling import Teller
 from connector.demo.upkeep import keep_up
 from connector.demo.visitor import NotOnPage
-from connector.demo.worlds import PROJECT_ID
 from deploy.local.servers import LocalServers, local_servers
 from services.errors import TryLater
 
@@ -79,7 +78,7 @@ def print_addresses(teller: Teller, stack: Stack) -> None:
             "Part3": stack.part3,
             "Procore": stack.procore,
             "mail": stack.inbox,
-            "ours": f"{stack.part3}/projects/{PROJECT_ID}/settings/integrations",
+            "connector": our_pages(stack),
         },
     )
     teller.people(f"Who can log in, on both sides, with the password {PASSWORD}", LOGINS)

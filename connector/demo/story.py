@@ -118,7 +118,7 @@ class Story:
                 "Dana authorized at Procore's login, confirmed her role, chose company and "
                 "project, and created the connection."
             )
-            step.where = pages_of(self.stack, "integrations")
+            step.where = our_pages(self.stack)
 
     async def _backfill(self) -> None:
         with self.tell.step("Everything comes over for the first time") as step:
@@ -220,7 +220,7 @@ class Story:
             held = self.tomas.browser.page.select_one("[data-return] .stands p")
             why = " ".join(held.get_text(" ").split()) if held else "it is held"
             step.happened = f"It is held, and says why: {why}"
-            step.where = pages_of(self.stack, "activity")
+            step.where = f"{self.stack.part3}{path}"
         with self.tell.step("He authorizes, and it goes by itself") as step:
             await self.tomas.authorize()
             took = await self._until_delivered(self.tomas, path)
@@ -277,9 +277,9 @@ def _bar_of(label: str) -> str:
     return "rfi" if label == "RFIs" else "submittal"
 
 
-def pages_of(stack: Stack, page: str) -> str:
-    """Return the address in Part3 that leads to a page of ours, whether one is logged in or not."""
-    return f"{stack.part3}/projects/{PROJECT_ID}/settings/integrations/open/{page}"
+def our_pages(stack: Stack) -> str:
+    """Return the address in Part3 that leads to our pages, whether one is logged in or not."""
+    return f"{stack.part3}/projects/{PROJECT_ID}/settings/integrations"
 
 
 LOGINS = [
