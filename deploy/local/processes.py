@@ -22,6 +22,8 @@ _CHILD = Path(__file__).with_name("child.py")
 _POLL_S = 0.03
 _TAIL_LINES = 25
 _REAP_TIMEOUT_S = 10.0
+_STOP_TIMEOUT_S = 1.0
+_STANDING_STILL = (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
 
 
 class ProgramFailed(Exception):  # noqa: N818  # says what happened, as in services.errors
@@ -213,11 +215,28 @@ class Program:
     def pause(self) -> None:
         """Let it and all it started stand still: alive, its ports open, and never answering."""
         self._signal_all(signal.SIGSTOP)
+        # The signal is on its way when `send` returns: meanwhile a server answers a quick client.
+        give_up_at = time.monotonic() + _STOP_TIMEOUT_S
+        while not self._stands_still() and time.monotonic() < give_up_at:
+            time.sleep(0.001)
 
     def resume(self) -> None:
         """Let it go on after `pause`."""
         self._signal_all(signal.SIGCONT)
 
+    def _stands_still(self) -> bool:
+        if self._record is None:
+            return True
+        states = [_status(process) for process in leftovers.processes_of(self._record)]
+        return all(state in _STANDING_STILL for state in states)
+
     def _signal_all(self, number: int) -> None:
         if self._record is not None:
             leftovers.send(leftovers.processes_of(self._record), number)
+
+
+def _status(process: psutil.Process) -> str:
+    try:
+        return str(process.status())
+    except psutil.NoSuchProcess:
+        return str(psutil.STATUS_DEAD)
