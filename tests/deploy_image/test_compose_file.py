@@ -8,6 +8,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from connector.demo.worlds import procore_world
+from connector.diagnosis import Surroundings
 from deploy.compose.make_secrets import MADE, ROLES, write_secrets
 from services.settings import Reader
 from tests.deploy_image.composing import (
@@ -103,6 +105,19 @@ def test_a_program_accepts_what_it_is_given(program: str, tmp_path: Path) -> Non
         reader = Reader(mounted)
         read(reader)
         reader.finish()
+
+
+def test_the_operators_command_has_all_that_the_doctor_asks_for(tmp_path: Path) -> None:
+    write_secrets(tmp_path)
+    given = environment_of(services()["operator"])
+    reader = Reader({k: v.replace("/run/secrets", str(tmp_path)) for k, v in given.items()})
+    Surroundings.read(reader)
+    reader.finish()
+
+
+def test_the_world_to_try_is_that_of_the_demo() -> None:
+    kept = (ROOT / "deploy" / "compose" / "procore-world.json").read_text()
+    assert json.loads(kept) == {"spec": json.loads(json.dumps(procore_world()))}
 
 
 def test_every_variable_given_to_our_image_is_documented() -> None:
