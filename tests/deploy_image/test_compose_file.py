@@ -274,6 +274,26 @@ def test_nothing_starts_before_what_it_leans_on() -> None:
                 assert "healthcheck" in leaned, f"{name} waits for {on}, which has no health"
 
 
+@pytest.mark.parametrize("job", ["migrate", "topics"])
+def test_a_job_is_waited_for_by_a_program(job: str) -> None:
+    """Else `up --wait` takes its end for a failure."""
+    waiting = [
+        name
+        for name, one in services().items()
+        if one.get("depends_on", {}).get(job, {}).get("condition")
+        == "service_completed_successfully"
+    ]
+    assert waiting
+
+
+def test_who_shares_a_doors_namespace_starts_anew_with_it() -> None:
+    for name, one in services().items():
+        if door := one.get("network_mode", "").removeprefix("service:"):
+            assert one["depends_on"][door] == {"condition": "service_healthy", "restart": True}, (
+                name
+            )
+
+
 def ours_images() -> set[str]:
     return {one["image"] for one in ours().values()}  # theirs stands in the Dockerfile
 
