@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from services.settings import BindSettings, KeyRing, LogSettings, Reader, Secret
 
 SEALING_KEY_BYTES = 32
+LEASE_PER_DEADLINE = 1.05
 CALLBACK_PATH = "/oauth/procore/callback"
 
 
@@ -51,12 +52,10 @@ class Settings:
     def read(cls, reader: Reader) -> "Settings":
         """Read all settings; faults are gathered in `reader`."""
         deadline_s = reader.seconds("REFRESH_DEADLINE_S", 60.0, at_least=0.1)
-        lease_s = reader.seconds("REFRESH_LEASE_S", 90.0, at_least=0.1)
-        if lease_s <= deadline_s:
-            reader.faults.append(
-                f"REFRESH_LEASE_S ({lease_s:g}) must be longer than REFRESH_DEADLINE_S "
-                f"({deadline_s:g}): a lease that ends before the call it guards guards nothing"
-            )
+        # a lease that ends before the call it guards guards nothing
+        lease_s = max(
+            reader.seconds("REFRESH_LEASE_S", 90.0, at_least=0.1), deadline_s * LEASE_PER_DEADLINE
+        )
         return cls(
             bind=BindSettings.read(reader, port=8081),
             log=LogSettings.read(reader),

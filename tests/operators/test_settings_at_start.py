@@ -8,6 +8,7 @@ import pytest
 from deploy.local.ports import free_port
 from services.settings import KafkaSettings, Reader
 from tests.operators.running import KEY, connector, run_module, whole_environment
+from token_service.settings import Settings
 
 REQUIRED = {
     "webhook_gateway": {"KAFKA_BOOTSTRAP_SERVERS", "WEBHOOK_SECRET_KEYS", "PART3_WEBHOOK_SECRETS"},
@@ -172,6 +173,20 @@ async def test_a_port_that_is_taken_is_said_in_one_line(program: str, tmp_path: 
     last = ended.err.strip().splitlines()[-1]
     assert f"port {port}" in last
     assert "METRICS_PORT" in last
+
+
+@pytest.mark.parametrize(("deadline", "lease"), [("120", None), ("60", "1"), ("1", "5")])
+def test_a_lease_is_always_longer_than_the_refresh_it_guards(
+    deadline: str, lease: str | None, tmp_path: Path
+) -> None:
+    environment = whole_environment(port=1) | {
+        "REFRESH_DEADLINE_S": deadline,
+        "REFRESH_SPOOL_DIR": str(tmp_path / "spool"),
+    }
+    reader = Reader(environment | ({"REFRESH_LEASE_S": lease} if lease else {}))
+    settings = Settings.read(reader)
+    assert reader.faults == []
+    assert settings.refresh_lease_s > settings.refresh_deadline_s
 
 
 def test_keys_are_never_part_of_a_fault() -> None:

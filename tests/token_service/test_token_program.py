@@ -195,7 +195,7 @@ async def test_when_postgres_dies_during_a_refresh_the_pair_survives(
 
 def test_bad_settings_are_all_named_and_end_with_78(tmp_path: Path) -> None:
     env = environment("postgresql://x", "http://login.procore.com", tmp_path)
-    env |= {"TOKEN_ENCRYPTION_KEYS": "k:c2hvcnQ=", "REFRESH_LEASE_S": "4", "PUBLIC_URL": "ftp://x"}
+    env |= {"TOKEN_ENCRYPTION_KEYS": "k:c2hvcnQ=", "REFRESH_LEASE_S": "x", "PUBLIC_URL": "ftp://x"}
     del env["PROCORE_CLIENT_SECRET"]
     ended = subprocess.run(
         [sys.executable, "-m", "token_service"],
