@@ -12,7 +12,7 @@ from connector.demo.story import LOGINS, Story, our_pages
 from connector.demo.telling import Teller
 from connector.demo.upkeep import keep_up
 from connector.demo.visitor import NotOnPage
-from deploy.local.servers import LocalServers, local_servers
+from deploy.local.servers import LocalServers, local_servers, named_database, named_kafka
 from services.errors import TryLater
 
 PLAYING_FAULTS = (NotOnPage, NotForDemo, TryLater, httpx2.HTTPError)
@@ -22,7 +22,7 @@ PLAYING_FAULTS = (NotOnPage, NotForDemo, TryLater, httpx2.HTTPError)
 async def play(*, once: bool) -> int:
     """Start everything, play the story and, unless it is for once, stay up until stopped."""
     teller = Teller()
-    teller.say("Starting Kafka, Postgres, the stand-ins and the three programs …")
+    teller.say(_beginning())
     async with local_servers() as servers:
         logs = servers.run.folder / "logs"
         try:
@@ -38,6 +38,15 @@ async def play(*, once: bool) -> int:
             teller.say(f"\nEverything stays up; logs are in {logs}\nEnd it with Ctrl-C.")
             await keep_up(servers.run, teller.say)
         return 0
+
+
+def _beginning() -> str:
+    named = {"Kafka": named_kafka(), "Postgres": named_database()}
+    own = "".join(f"{name}, " for name, where in named.items() if not where)
+    used = "".join(
+        f"Using the {name} that the environment names.\n" for name in named if named[name]
+    )
+    return f"{used}Starting {own}the stand-ins and the three programs …"
 
 
 async def _started(servers: LocalServers, teller: Teller) -> Stack:

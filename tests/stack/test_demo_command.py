@@ -99,6 +99,7 @@ async def test_played_once_it_tells_the_story_and_ends_with_0(
     for step in STEPS:
         assert step in shown.said
     assert STAYS_UP not in shown.said
+    assert "Using the Postgres that the environment names." in shown.said
     assert max(map(len, shown.said.splitlines())) <= 80
     # whole, to be copied into a login page
     assert "dana@northbridge-builders.example" in shown.said
