@@ -42,10 +42,10 @@ async def play(*, once: bool) -> int:
 
 def _beginning() -> str:
     named = {"Kafka": named_kafka(), "Postgres": named_database()}
-    own = "".join(f"{name}, " for name, where in named.items() if not where)
     used = "".join(
-        f"Using the {name} that the environment names.\n" for name in named if named[name]
+        f"Using the {name} that the environment names.\n" for name, where in named.items() if where
     )
+    own = "".join(f"{name}, " for name, where in named.items() if not where)
     return f"{used}Starting {own}the stand-ins and the three programs …"
 
 
