@@ -16,7 +16,7 @@ LOCK_IMAGE = $(RUN) -m uv pip compile pyproject.toml $(1) --universal --python-v
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --output-file $(2)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-browser prepare fmt lint types test test-unit test-stack demo up migrate lock check-image clean
+.PHONY: help setup setup-browser prepare fmt lint types test test-unit test-stack demo up migrate lock check-image bench-ingest clean
 
 help: ## Show this list
 	@echo "make demo    plays the whole system; make test    checks all of it. Each sets up what it needs."
@@ -68,6 +68,9 @@ lock: $(READY) ## Pin what pyproject.toml asks for, with hashes (UPGRADE=1: the 
 	$(call LOCK_IMAGE,--extra build,requirements.runtime.lock)
 	$(call LOCK_IMAGE,--extra build --extra sandbox,requirements.sandbox.lock)
 	$(RUN) -m deploy.local.jars
+
+bench-ingest: $(READY) prepare ## The gateway's throughput beside that of bare uvicorn and aiokafka
+	@$(RUN) -m bench.ingest $(ARGS)
 
 check-image: $(READY) ## Follow deploy/Dockerfile in a clean folder, without a docker engine (downloads)
 	@$(RUN) -m deploy.check_image

@@ -56,6 +56,8 @@ class Connection(asyncio.Protocol):
         self._phase = Phase.HEAD
         self._unread = b""  # an incomplete header, or what came before the answer was written
         self._exchange: Exchange | None = None
+        self._common_headers: Headers | None = None
+        self._common_lines = b""
         self._served = 0
         self._discarded = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -198,9 +200,18 @@ class Connection(asyncio.Protocol):
             expects_continue=request.expects_continue,
         )
         self._phase = Phase.ANSWER if request.complete else Phase.BODY
-        task = self._loop.create_task(self._exchange.run(self._app))
-        self._state.tasks.add(task)
-        task.add_done_callback(self._state.tasks.discard)
+        self._start(self._exchange)
+
+    def _start(self, exchange: Exchange) -> None:
+        async def run() -> None:
+            try:
+                await exchange.run(self._app)
+            finally:
+                tasks.discard(task)
+
+        tasks = self._state.tasks  # uvicorn waits for them when it ends
+        task = self._loop.create_task(run())
+        tasks.add(task)
 
     def _take_body(self, data: bytes) -> bytes:
         exchange = self._exchange
@@ -236,9 +247,13 @@ class Connection(asyncio.Protocol):
     # What an exchange needs.
 
     @property
-    def common_headers(self) -> Headers:
+    def common_lines(self) -> bytes:
         """`date`, renewed by uvicorn's server once a second."""
-        return self._state.default_headers
+        headers = self._state.default_headers  # a new list each time
+        if headers is not self._common_headers:
+            self._common_headers = headers
+            self._common_lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        return self._common_lines
 
     def write(self, data: bytes) -> None:
         """Send bytes, in order, without waiting."""

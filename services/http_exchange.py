@@ -1,9 +1,10 @@
 """One request and its answer, as an ASGI application sees them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 
@@ -30,7 +31,7 @@ class Wire(Protocol):
     """What an exchange needs of its connection."""
 
     @property
-    def common_headers(self) -> Headers: ...  # noqa: D102 - what every answer carries
+    def common_lines(self) -> bytes: ...  # noqa: D102 - of the headers every answer carries
     @property
     def is_full(self) -> bool: ...  # noqa: D102 - whether the client is behind in reading
     def write(self, data: bytes) -> None: ...  # noqa: D102 - named by the transport's word
@@ -165,39 +166,30 @@ class Exchange:
         else:
             raise RuntimeError(f"{kind} was sent out of turn")
 
-    def _start(self, status: int, headers: Headers) -> None:
+    def _start(self, status: int, headers: Headers | tuple[tuple[bytes, bytes], ...]) -> None:
         self._started = True
         self._expects_continue = False
-        length: int | None = None
-        lines = [STATUS_LINES[status]]
-        for name, value in (*self._wire.common_headers, *headers):
-            if b"\r" in value or b"\n" in value or b"\n" in name:
-                raise RuntimeError("a header of the answer holds a line break")
-            lowered = name.lower()
-            if lowered == b"content-length":
-                length = int(value)
-            elif lowered == b"connection":
-                self.keep_alive &= value.lower() != b"close"
-                continue
-            lines += (name, b": ", value, b"\r\n")
-        self._frame(status, length, lines)
-        if not self.keep_alive or not self.body_complete:
+        written = (
+            _write_once(status, headers) if type(headers) is tuple else _write(status, headers)
+        )
+        tail = self._frame(status, written.length)
+        if not (self.keep_alive and written.keep_alive) or self._more_body:
             self.keep_alive = False
-            lines.append(b"connection: close\r\n")
-        lines.append(b"\r\n")
-        self._head = b"".join(lines)
-        asyncio.get_running_loop().call_soon(self._flush_head)
+            tail += b"connection: close\r\n"
+        self._head = b"%b%b%b\r\n" % (written.lines, self._wire.common_lines, tail)
+        if written.length != 0 and status not in WITHOUT_BODY:
+            asyncio.get_running_loop().call_soon(self._flush_head)
 
-    def _frame(self, status: int, length: int | None, lines: list[bytes]) -> None:
+    def _frame(self, status: int, length: int | None) -> bytes:
         """Say how the client finds the end of the answer."""
         self._to_write = length or 0
         if length is not None or status in WITHOUT_BODY or self.scope["method"] == "HEAD":
-            return
+            return b""
         if self.scope["http_version"] == "1.1":
             self._chunked = True
-            lines.append(b"transfer-encoding: chunked\r\n")
-        else:
-            self.keep_alive = False
+            return b"transfer-encoding: chunked\r\n"
+        self.keep_alive = False
+        return b""
 
     def _flush_head(self) -> None:
         """Write the head alone when no body came with it, as for a stream of events."""
@@ -229,3 +221,38 @@ class Exchange:
             self._wire.abort()
         else:
             self._wire.exchanged(keep_alive=self.keep_alive)
+
+
+class Written(NamedTuple):
+    """The lines of an answer's head that the application decides.
+
+    Attributes:
+        lines: the status line and the headers, each with its end.
+        length: what the headers say of the body's, if they do.
+        keep_alive: False where the headers end the connection.
+    """
+
+    lines: bytes
+    length: int | None
+    keep_alive: bool
+
+
+def _write(status: int, headers: Iterable[tuple[bytes, bytes]]) -> Written:
+    length: int | None = None
+    keep_alive = True
+    lines = [STATUS_LINES[status]]
+    for name, value in headers:
+        if b"\r" in value or b"\n" in value or b"\n" in name:
+            raise RuntimeError("a header of the answer holds a line break")
+        lowered = name.lower()
+        if lowered == b"content-length":
+            length = int(value)
+        elif lowered == b"connection":
+            keep_alive &= value.lower() != b"close"
+            continue
+        lines += (name, b": ", value, b"\r\n")
+    return Written(b"".join(lines), length, keep_alive)
+
+
+# An application that gives its headers as a tuple says that it answers so again and again.
+_write_once = lru_cache(maxsize=64)(_write)

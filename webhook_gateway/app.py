@@ -168,7 +168,7 @@ class Gateway:
             return "ignored"
         began = time.perf_counter()
         headers: Headers = scope["headers"]
-        source: str = scope["raw_path"].decode("ascii")
+        source: bytes = scope["raw_path"]
         traceparent = traceparent_of(_first(headers, b"traceparent").decode("ascii"))
         if isinstance(reading, Unreadable):
             letter = DeadLetter(
@@ -189,4 +189,7 @@ class Gateway:
 
 
 def _first(headers: Headers, name: bytes) -> bytes:
-    return next((value[:HEADER_VALUE_MAX] for key, value in headers if key == name), b"")
+    for key, value in headers:
+        if key == name:
+            return value[:HEADER_VALUE_MAX]
+    return b""

@@ -15,6 +15,9 @@ Fields = Mapping[str, Any]
 
 def procore_id(fields: Fields, name: str) -> str:
     """Return an id of Procore's as text: payload v2.0 sends numbers, v4.0 strings."""
+    value = fields.get(name)
+    if type(value) is str and PROCORE_ID.fullmatch(value):
+        return value
     found = optional_procore_id(fields, name)
     if found is None:
         raise NotReadable(f"no_{name}")
@@ -24,8 +27,8 @@ def procore_id(fields: Fields, name: str) -> str:
 def optional_procore_id(fields: Fields, name: str) -> str | None:
     """Return an id of Procore's as text, or None where there is none."""
     value = fields.get(name)
-    if value is None:
-        return None
+    if value is None or (type(value) is str and PROCORE_ID.fullmatch(value)):
+        return value
     if not isinstance(value, str) or isinstance(value, Fraction) or not PROCORE_ID.fullmatch(value):
         raise NotReadable(f"bad_{name}")
     return str(value)
@@ -33,6 +36,8 @@ def optional_procore_id(fields: Fields, name: str) -> str | None:
 
 def event_id(value: object) -> str | None:
     """Return an event's id as text, or None when it is missing or is none."""
+    if type(value) is str:
+        return value if EVENT_ID.fullmatch(value) else None
     if not isinstance(value, str) or isinstance(value, Fraction):
         return None
     return str(value) if EVENT_ID.fullmatch(value) else None
@@ -41,6 +46,8 @@ def event_id(value: object) -> str | None:
 def name(fields: Fields, key: str) -> str:
     """Return a short text without control characters."""
     value = fields.get(key)
+    if type(value) is str and NAME.fullmatch(value):
+        return value
     if not is_name(value):
         raise NotReadable(f"bad_{key}" if key in fields else f"no_{key}")
     return str(value)

@@ -60,7 +60,10 @@ def _is_v4(fields: Fields) -> bool:
 
 
 def _resource(fields: Fields, key: str) -> ProcoreResource | None:
-    if not is_name(fields.get(key)):
+    value = fields.get(key)
+    if type(value) is str and (known := RESOURCE_NAMES.get(value)):
+        return known
+    if not is_name(value):
         raise NotReadable("no_resource")
     return _RESOURCES.get(fields[key].casefold())
 

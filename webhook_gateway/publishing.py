@@ -4,12 +4,13 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
 
 from schemas.notices import DEAD_LETTERS, PART3_NOTICES, PROCORE_NOTICES, Part3Notice, ProcoreNotice
-from services.cloudevents import CloudEvent
+from services.cloudevents import event_headers
 
 
 class Publish(Protocol):
@@ -36,7 +37,7 @@ class DeadLetter:
 
     body: bytes
     cause: str
-    source: str
+    source: bytes
     project_id: str | None
     content_type: bytes
     content_encoding: bytes
@@ -50,7 +51,7 @@ class Publishing:
         self._encode = msgspec.json.Encoder().encode
 
     async def notice(
-        self, notice: ProcoreNotice | Part3Notice, source: str, traceparent: str
+        self, notice: ProcoreNotice | Part3Notice, source: bytes, traceparent: str
     ) -> None:
         """Publish a notice; raises TryLater when Kafka does not have it in time.
 
@@ -60,31 +61,36 @@ class Publishing:
             traceparent: W3C trace context to be carried on.
         """
         if isinstance(notice, ProcoreNotice):
-            topic, kind = PROCORE_NOTICES, f"procore.{notice.resource}.{notice.reason}"
+            topic, kind = PROCORE_NOTICES, _procore_kind(notice.resource, notice.reason)
         else:
-            topic, kind = PART3_NOTICES, f"part3.{notice.type}"
-        event = CloudEvent(
-            id=notice.notice_id,
-            source=source,
-            type=kind,
-            time=datetime.now(UTC),
-            traceparent=traceparent,
-        )
+            topic, kind = PART3_NOTICES, _part3_kind(notice.type)
+        now = datetime.now(UTC)
+        headers = event_headers(notice.notice_id, source, kind, now, traceparent)
         key = notice.project_id.encode()
-        await self._publisher.publish(topic, key, self._encode(notice), event.headers())
+        await self._publisher.publish(topic, key, self._encode(notice), headers)
 
     async def bury(self, letter: DeadLetter, traceparent: str) -> None:
         """Publish a dead letter; raises TryLater when Kafka does not have it in time."""
-        event = CloudEvent(
-            id=hashlib.sha256(letter.body).hexdigest()[:32],
-            source=letter.source,
-            type="delivery.unreadable",
-            time=datetime.now(UTC),
-            traceparent=traceparent,
+        headers = event_headers(
+            hashlib.sha256(letter.body).hexdigest()[:32],
+            letter.source,
+            b"delivery.unreadable",
+            datetime.now(UTC),
+            traceparent,
+            letter.content_type or b"application/octet-stream",
         )
-        headers = event.headers(letter.content_type or b"application/octet-stream")
         headers.append(("dead_letter_cause", letter.cause.encode()))
         if letter.content_encoding:
             headers.append(("content-encoding", letter.content_encoding))
         key = letter.project_id.encode() if letter.project_id else None
         await self._publisher.publish(DEAD_LETTERS, key, letter.body, headers)
+
+
+@lru_cache(maxsize=256)  # a sender's words are few
+def _procore_kind(resource: str, reason: str) -> bytes:
+    return f"procore.{resource}.{reason}".encode()
+
+
+@lru_cache(maxsize=64)
+def _part3_kind(kind: str) -> bytes:
+    return f"part3.{kind}".encode()

@@ -18,6 +18,9 @@ BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 PROJECT_ID = re.compile(r"[^\x00-\x20\x7f-\x9f\u2028\u2029]{1,200}")
 END: Message = {"type": "http.response.body", "body": b""}
 NO_STORE = (b"cache-control", b"no-store")
+NO_CODING = (b"", b"identity")
+EMPTY = (NO_STORE, (b"content-length", b"0"))
+NO_CONTENT = 204
 
 
 class Gone(Exception):  # noqa: N818 - reads as what the sender is
@@ -50,8 +53,10 @@ def values_of(headers: Headers, name: bytes) -> Sequence[bytes]:
 
 def is_encoded(headers: Headers) -> bool:
     """Tell whether the body is sent in a coding, which is never undone here."""
-    codings = values_of(headers, b"content-encoding")
-    return any(coding.strip().lower() not in (b"", b"identity") for coding in codings)
+    for name, coding in headers:
+        if name == b"content-encoding" and coding.strip().lower() not in NO_CODING:
+            return True
+    return False
 
 
 async def read_body(receive: Receive) -> tuple[bytes, bool]:
@@ -82,7 +87,7 @@ def announces_too_much(headers: Headers) -> bool:
 
 async def answer(send: Send, status: int) -> None:
     """Answer without a body."""
-    headers = [NO_STORE] if status == 204 else [NO_STORE, (b"content-length", b"0")]  # noqa: PLR2004 - HTTP's
+    headers = (NO_STORE,) if status == NO_CONTENT else EMPTY  # tuples: written out only once
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send(END)
 

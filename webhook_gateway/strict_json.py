@@ -9,7 +9,14 @@ import json
 import re
 from typing import Any, NoReturn
 
+import msgspec
+
 MAX_DEPTH = 32
+PLAIN_BYTES = 4_096
+Plain1 = str | bool | None
+Plain2 = Plain1 | dict[str, Plain1] | list[Plain1]
+Plain3 = Plain1 | dict[str, Plain2] | list[Plain2]
+Plain4 = Plain1 | dict[str, Plain3] | list[Plain3]
 MAX_BRACKETS = 4_096
 MAX_COMMAS = 20_000
 STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
@@ -37,6 +44,8 @@ class Fraction(str):
 
 def read_object(body: bytes) -> dict[str, Any]:
     """Return the object that a body holds, or raise NotReadable."""
+    if (plain := _read_plain(body)) is not None:
+        return plain
     _guard_size(body)
     try:
         text = body.decode("utf-8")
@@ -51,6 +60,22 @@ def read_object(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise NotReadable("not_an_object")
     return value
+
+
+def _read_plain(body: bytes) -> dict[str, Any] | None:
+    """Return what a short body without numbers and escapes holds; None for all others.
+
+    Nearly every delivery is one, and msgspec takes a tenth of the time, but it keeps the last of
+    two equal keys without a word. As no quote is escaped, that shows: what was read, written again,
+    has fewer quotes.
+    """
+    if len(body) > PLAIN_BYTES or b"\\" in body:
+        return None
+    try:
+        value = _DECODE_PLAIN(body)
+    except ValueError:  # the strict reader says what is wrong, if anything is
+        return None
+    return value if _ENCODE(value).count(b'"') == body.count(b'"') else None
 
 
 def _guard_size(body: bytes) -> None:
@@ -84,3 +109,5 @@ _DECODER = json.JSONDecoder(
     parse_float=Fraction,
     parse_constant=_refuse_constant,
 )
+_DECODE_PLAIN = msgspec.json.Decoder(dict[str, Plain4]).decode
+_ENCODE = msgspec.json.Encoder().encode

@@ -7,6 +7,7 @@ leaves the package.
 import gzip
 import ssl
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import (
@@ -26,6 +27,8 @@ from aiokafka.errors import (
     UnsupportedCodecError,
     for_code,
 )
+from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from services.errors import TryLater
 from services.settings import KafkaSettings
@@ -45,9 +48,12 @@ __all__ = [
     "make_admin",
     "make_producer",
     "make_reader",
+    "partition_of",
+    "record_size",
 ]
 
 MAX_REQUEST_BYTES = 262_144 + 16_384  # a dead letter of the greatest body, its key and headers
+MAX_BATCH_BYTES = 131_072  # about 200 notices; well below the topics' limit of 1 MiB
 ADMIN_TIMEOUT_MS = 10_000
 REBALANCE_TIMEOUT_MS = 60_000  # aiokafka's default would silently be the session timeout
 REQUEST_TIMEOUT_MS = 65_000  # a JoinGroup waits for the slowest member's rebalance
@@ -80,9 +86,21 @@ def make_producer(settings: KafkaSettings, *, timeout_s: float) -> Any:
         linger_ms=0,
         request_timeout_ms=int(timeout_s * 1000),
         max_request_size=MAX_REQUEST_BYTES,
+        max_batch_size=MAX_BATCH_BYTES,
         retry_backoff_ms=100,
         compression_type=None,
     )
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return the place of a key's partition among so many, by the hash that all clients share."""
+    places = range(partitions)
+    return int(DefaultPartitioner()(key, places, places))
+
+
+def record_size(key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]]) -> int:
+    """Return at least the bytes that a batch of this record alone takes."""
+    return int(DefaultRecordBatchBuilder.estimate_size_in_bytes(key, value, headers))
 
 
 def group_consumer(

@@ -9,6 +9,7 @@ import structlog
 
 from schemas.notices import TOPICS
 from services.deadlines import Deadlines
+from services.kafka.batches import Batches
 from services.kafka.driver import (
     CONNECT_FAULTS,
     KafkaAway,
@@ -23,7 +24,6 @@ PUBLISH_TIMEOUT_S = 3.0  # Procore hangs up after 5 s
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 10.0
 
-Headers = Iterable[tuple[str, bytes]]
 log = structlog.get_logger()
 
 
@@ -54,6 +54,7 @@ class Publisher:
         self._waiting = 0
         self._failing_since: float | None = None
         self._producer: Any = None
+        self._batches: Batches | None = None
         self._worn_out = asyncio.Event()
         self._farewells: set[asyncio.Task[None]] = set()
         self._keeper: asyncio.Task[None] | None = None
@@ -76,7 +77,7 @@ class Publisher:
         return self._waiting
 
     async def publish(
-        self, topic: str, key: bytes | None, value: bytes, headers: Headers = ()
+        self, topic: str, key: bytes | None, value: bytes, headers: Iterable[tuple[str, bytes]] = ()
     ) -> None:
         """Return once all in-sync replicas hold the record.
 
@@ -90,13 +91,18 @@ class Publisher:
             KafkaAway: no acknowledgement in time; the record may yet be written.
             ValueError: the record is too large.
         """
-        producer = self._producer
-        if producer is None or self._waiting >= self._max_waiting:
+        batches = self._batches
+        if batches is None or self._waiting >= self._max_waiting:
             raise KafkaAway("Kafka cannot be reached at present; try again")
+        name = self._prefix + topic
         self._waiting += 1
         try:
-            with self._deadlines.watch():
-                await (await producer.send(self._prefix + topic, value, key, headers=list(headers)))
+            if not batches.knows(name):
+                async with asyncio.timeout(self._timeout_s):
+                    await batches.learn(name)
+            acknowledged = batches.add(name, key, value, list(headers))
+            self._deadlines.watch(acknowledged, asyncio.get_running_loop())
+            await acknowledged
         except MessageSizeTooLargeError as error:
             raise ValueError(f"a record for {topic} is too large: {len(value)} bytes") from error
         except CONNECT_FAULTS as error:
@@ -136,6 +142,7 @@ class Publisher:
     async def _keep_connected(self) -> None:
         while True:
             self._producer = await self._connected()
+            self._batches = Batches(self._producer)
             log.info("kafka.connected")
             self._failing_since = None
             self._worn_out.clear()
@@ -146,6 +153,7 @@ class Publisher:
     def _part(self) -> None:
         """Stop the producer beside the work: what it still holds takes seconds to give up."""
         producer, self._producer = self._producer, None
+        self._batches = None
         if producer is not None:
             task = asyncio.create_task(_stop(producer))
             self._farewells.add(task)

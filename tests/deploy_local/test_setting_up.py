@@ -52,7 +52,7 @@ def test_make_help_lists_every_command() -> None:
     )
     named = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("  make ")}
     wanted = {"help", "setup", "setup-browser", "fmt", "lint", "types", "test", "test-unit"}
-    more = {"test-stack", "demo", "up", "migrate", "lock", "check-image", "clean"}
+    more = {"test-stack", "demo", "up", "migrate", "lock", "check-image", "bench-ingest", "clean"}
     assert wanted | more == named
 
 
