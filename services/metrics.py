@@ -1,13 +1,16 @@
 """Metrics with label values known beforehand, so that no stranger can add a time series."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.gc_collector import GCCollector
+from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 OTHER = "other"
 """Stands for every label value that was not declared."""
@@ -25,7 +28,7 @@ class CounterOf:
     def __init__(self, counter: Counter, labels: Labels) -> None:
         self._series = {values: counter.labels(*values) for values in _all_values(labels)}
         self._plain = counter if not labels else None
-        self._known = tuple(frozenset(values) for values in labels.values())
+        self._known = _known(labels)
 
     def add(self, *values: str, by: float = 1.0) -> None:
         """Add to the series of these label values, given in the order they were declared."""
@@ -33,10 +36,33 @@ class CounterOf:
         series.inc(by)
 
     def _other(self, values: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(
-            value if value in known else OTHER
-            for value, known in zip(values, self._known, strict=True)
-        )
+        return _declared(values, self._known)
+
+
+class _Gauges(Collector):
+    """Gauges of one name whose values are read together."""
+
+    def __init__(
+        self,
+        name: str,
+        meaning: str,
+        labels: Labels,
+        read: Callable[[], Mapping[tuple[str, ...], float]],
+    ) -> None:
+        self._name = name
+        self._meaning = meaning
+        self._labels = labels
+        self._read = read
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        known = _known(self._labels)
+        shown: dict[tuple[str, ...], float] = defaultdict(float)
+        for values, number in self._read().items():
+            shown[_declared(values, known)] += number
+        family = GaugeMetricFamily(self._name, self._meaning, labels=list(self._labels))
+        for values, number in shown.items():
+            family.add_metric(values, number)
+        yield family
 
 
 class Metrics:
@@ -63,6 +89,19 @@ class Metrics:
         """Register a value that is read whenever the metrics are rendered."""
         Gauge(name, meaning, registry=self.registry).set_function(read)
 
+    def gauges(
+        self,
+        name: str,
+        meaning: str,
+        labels: Labels,
+        read: Callable[[], Mapping[tuple[str, ...], float]],
+    ) -> None:
+        """Register values by label values, read whenever the metrics are rendered.
+
+        Undeclared label values are added up as `other`; none is shown when nothing is read.
+        """
+        self.registry.register(_Gauges(name, meaning, labels, read))
+
     def render(self) -> bytes:
         """Return every metric in Prometheus' text format."""
         return generate_latest(self.registry)
@@ -72,3 +111,12 @@ def _all_values(labels: Labels) -> list[tuple[str, ...]]:
     if not labels:
         return []
     return list(product(*((*dict.fromkeys((*values, OTHER)),) for values in labels.values())))
+
+
+def _known(labels: Labels) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(values) for values in labels.values())
+
+
+def _declared(values: tuple[str, ...], known: tuple[frozenset[str], ...]) -> tuple[str, ...]:
+    pairs = zip(values, known, strict=True)
+    return tuple(value if value in declared else OTHER for value, declared in pairs)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from schemas.notices import DEAD_LETTERS, WORKER_GROUP
+from schemas.notices import DEAD_LETTERS, WORKER_GROUP, Outcome
 from services.http_client import HttpClient
 from services.kafka import ConsumedRecord, ConsumerSettings, NoticeConsumer, Publisher
 from services.metrics import Metrics
@@ -18,14 +18,14 @@ from services.token_client import TokenClient
 from sync_worker.consume import TOPICS, Intake, Wakers
 from sync_worker.duties import Duties
 from sync_worker.first_showing import FirstShowing
-from sync_worker.inbound.look_store import Looks
 from sync_worker.inbound.looking import Looking
 from sync_worker.inbound.mirror import Mirror
-from sync_worker.inbound.stored import Records
 from sync_worker.leases import Leases
+from sync_worker.measures import CountedLooks, Measures
 from sync_worker.outbound.assembly import deliveries_of
 from sync_worker.outbound.deliveries import Deliveries
 from sync_worker.outbound.readiness_loop import ReadinessLoop
+from sync_worker.outcomes import Outcomes, TellingRecords
 from sync_worker.projects import Projects
 from sync_worker.readers import Readers
 from sync_worker.settings import WorkerSettings
@@ -48,6 +48,7 @@ class Worker:
     deliveries: Deliveries
     readiness: ReadinessLoop
     duties: Duties
+    measures: Measures
 
 
 @asynccontextmanager
@@ -58,19 +59,28 @@ async def assembled(settings: WorkerSettings, metrics: Metrics) -> AsyncIterator
             open_postgres(settings.database_url.reveal(), min_size=0, max_size=POOL_SIZE)
         )
         publisher = await open_things.enter_async_context(Publisher(settings.kafka))
+        measures = Measures(metrics, postgres)
+        outcomes = await open_things.enter_async_context(
+            Outcomes(publisher, measures.outcomes_dropped)
+        )
         clients = [HttpClient(name) for name in ("Procore", "storage", "Part3", "token service")]
         for client in clients:
             _ = open_things.push_async_callback(client.close)
-        yield _worker(settings, metrics, postgres, publisher, *clients)
+        yield _worker(settings, postgres, publisher, measures, outcomes, *clients)
 
 
 def _worker(
     settings: WorkerSettings,
-    metrics: Metrics,
     postgres: Postgres,
     publisher: Publisher,
+    measures: Measures,
+    outcomes: Outcomes,
     *clients: HttpClient,
 ) -> Worker:
+    def tell(outcome: Outcome) -> None:
+        measures.note(outcome)
+        outcomes.tell(outcome)
+
     procore_http, storage_http, part3_http, token_http = clients
     timing, me = settings.timing, settings.worker_id
     tokens = TokenClient(
@@ -78,7 +88,7 @@ def _worker(
         settings.token_service_urls,
         lambda: "Bearer " + issue_service_token(settings.internal_keys, issuer="sync_worker"),
     )
-    calls = metrics.counter(
+    calls = measures.metrics.counter(
         "connector_procore_calls",
         "Calls on Procore's API by method and class of answer.",
         {"method": ("GET", "POST", "PATCH"), "answer": ("2xx", "3xx", "4xx", "429", "5xx")},
@@ -98,8 +108,8 @@ def _worker(
         part3,
         retry_max_s=timing.retry_max_s,
     )
-    leases, records = Leases(postgres, me), Records(postgres)
-    looks = Looks(postgres, me, retry_max_s=timing.retry_max_s)
+    leases, records = Leases(postgres, me), TellingRecords(postgres, tell)
+    looks = CountedLooks(postgres, me, retry_max_s=timing.retry_max_s, measures=measures)
     looking = Looking(
         procore=procore,
         looks=looks,
@@ -123,7 +133,14 @@ def _worker(
     )
     projects.wake_sweeps = sweeping.wake
     deliveries = deliveries_of(
-        postgres, procore, part3, tokens, worker_id=me, timing=timing, wake_looks=looking.wake
+        postgres,
+        procore,
+        part3,
+        tokens,
+        worker_id=me,
+        timing=timing,
+        wake_looks=looking.wake,
+        tell=tell,
     )
     intake = Intake(
         postgres,
@@ -138,9 +155,10 @@ def _worker(
         topics=TOPICS,
         group_id=WORKER_GROUP,
         instance_id=me,
-        handle=intake.handle,
+        handle=measures.handled(intake.handle),
         how=ConsumerSettings(session_timeout_s=timing.kafka_session_timeout_s),
     )
+    measures.watch(consumer, caller.budget_left)
     duties = Duties(
         postgres,
         Readers(
@@ -170,6 +188,7 @@ def _worker(
         deliveries=deliveries,
         readiness=readiness,
         duties=duties,
+        measures=measures,
     )
 
 

@@ -1,6 +1,7 @@
 """One call on Procore's API: whose grant, whose turn, and what the answer means."""
 
 import json
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -80,6 +81,10 @@ class Caller:
     def pacer(self, user_id: str) -> Pacer:
         """Return the pacer of a grant."""
         return self._pacers.setdefault(user_id, Pacer())
+
+    def budget_left(self) -> float:
+        """Return the calls left to the grant that has the fewest; infinite while none is known."""
+        return min((pacer.budget_left for pacer in self._pacers.values()), default=math.inf)
 
     async def read(
         self,

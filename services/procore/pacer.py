@@ -104,6 +104,11 @@ class Pacer:
         chance = random.random()  # noqa: S311 - spreads the replicas, guards nothing
         return min(SHORTEST_S * 2.0**self._refusals, LONGEST_BACK_OFF_S) * (1 + chance / 4)
 
+    @property
+    def budget_left(self) -> float:
+        """Calls that the window still takes by what the headers last said; infinite if unknown."""
+        return self._budget_left
+
     def opens_at(self, priority: Priority) -> float:
         """Return the Unix time from which a call of this priority may go."""
         reserved = self._reserved_until if priority >= Priority.SWEEP else 0.0

@@ -8,11 +8,11 @@ from sync_worker.outbound.carrying import PostgresUploads
 from sync_worker.outbound.codes import CodeBook
 from sync_worker.outbound.deliver import Deliverer
 from sync_worker.outbound.deliveries import Deliveries
-from sync_worker.outbound.delivery_store import PostgresDeliveries
 from sync_worker.outbound.errand import Limits
 from sync_worker.outbound.intent_store import PostgresIntents
 from sync_worker.outbound.memory import PostgresMemory
 from sync_worker.outbound.outside import Authority, Part3Returns, ProcoreWrites
+from sync_worker.outcomes import Tell, TellingDeliveries, tell_nobody
 from sync_worker.settings import Timing
 
 SHORTEST_LEASE_S = 45.0
@@ -28,6 +28,7 @@ def deliveries_of(
     worker_id: str,
     timing: Timing,
     wake_looks: Callable[[], None],
+    tell: Tell = tell_nobody,
 ) -> Deliveries:
     """Return the loop that brings returns to Procore.
 
@@ -39,13 +40,14 @@ def deliveries_of(
         worker_id: this replica's name; what an earlier life of it held is freed at its start.
         timing: durations from the settings.
         wake_looks: told when a delivery wants its record to be looked at.
+        tell: told each new standing.
     """
     limits = Limits(
         quiet_s=timing.quiet_s, recheck_s=timing.recheck_s, retry_max_s=timing.retry_max_s
     )
     memory = PostgresMemory(postgres)
     lease_s = max(SHORTEST_LEASE_S, timing.write_deadline_s)
-    store = PostgresDeliveries(postgres, worker_id=worker_id, lease_s=lease_s)
+    store = TellingDeliveries(postgres, worker_id=worker_id, lease_s=lease_s, tell=tell)
     deliverer = Deliverer(
         grants=grants,
         procore=procore,

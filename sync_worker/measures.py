@@ -1,0 +1,241 @@
+"""What a worker counts and measures, in the field's words and with few label values.
+
+What stands in the database is the same for all workers: take the greatest of theirs, not the sum.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+
+from schemas.notices import Outcome
+from services.errors import TryLater
+from services.kafka import ConsumedRecord, Handle
+from services.metrics import Metrics
+from services.postgres import Postgres
+from sync_worker.inbound.look_store import Look, Looks
+from sync_worker.outcomes import DROPPED
+
+READ_EVERY_S = 15.0
+NOTICED = 1
+"""The priority of a look that a notice asked for."""
+
+KINDS = ("rfi", "submittal")
+STATES = ("sending", "waiting", "held", "delivered", "failed")
+LOOK_OUTCOMES = (
+    "done",
+    "busy",
+    "stale",
+    "not_connected",
+    "not_authorized",
+    "needs_reauthorization",
+    "not_permitted",
+    "app_not_installed",
+    "rate_limited",
+    "procore_down",
+    "procore_refused",
+    "part3_down",
+    "part3_refused",
+    "token_service_down",
+    "file_unavailable",
+    "file_origin_refused",
+    "fault",
+)
+HELD_REASONS = (
+    "not_authorized",
+    "needs_reauthorization",
+    "app_not_installed",
+    "not_permitted",
+    "record_removed",
+    "record_closed",
+    "revision_superseded",
+    "not_your_turn",
+    "question_changed",
+    "empty_answer",
+    "file_rejected",
+    "refused_by_procore",
+    "not_connected",
+    "outcome_unknown",
+    "read_back_differs",
+    "code_unmapped",
+)
+COUNT_HELD = """
+SELECT coalesce(reason, 'other') AS reason, count(*) AS held
+FROM mirror.deliveries WHERE state = 'held' GROUP BY 1
+"""
+COUNT_RETRIES_DUE = """
+SELECT (SELECT count(*) FROM mirror.looks
+        WHERE attempts > 0 AND claimed_by IS NULL AND due_at <= now())
+     + (SELECT count(*) FROM mirror.deliveries
+        WHERE state = 'waiting' AND lease_owner IS NULL AND due_at <= now())
+"""
+# How long ago everything had been listed that had changed by then; a project that is being filled
+# for the first time counts from its connection.
+WORST_SWEEP_AGE = """
+SELECT coalesce(max(extract(epoch FROM now() - coalesce(s.settled_until, p.connected_at))), 0)
+    ::float8
+FROM mirror.sweeps s JOIN mirror.projects p USING (project_id) WHERE p.state = 'active'
+"""
+
+log = structlog.get_logger()
+
+
+class Consumes(Protocol):
+    """The worker's consumer."""
+
+    def lag(self) -> int:
+        """Return how many records of its partitions are not yet handled."""
+
+    def partitions(self) -> int:
+        """Return how many partitions it holds."""
+
+
+@dataclass(slots=True)
+class Backlog:
+    """What stands in the database, as it was last read; nothing while it cannot be read."""
+
+    held: dict[tuple[str, ...], float] = field(default_factory=dict)
+    retries_due: float = math.nan
+    sweep_age_s: float = math.nan
+
+
+class Measures:
+    """The worker's metrics; `run` reads those of the database now and then."""
+
+    def __init__(self, metrics: Metrics, postgres: Postgres) -> None:
+        self.metrics = metrics
+        self._postgres = postgres
+        self._backlog = Backlog()
+        self._notice_age = metrics.seconds(
+            "connector_notice_age_seconds",
+            "From a notice's row of work to the end of the look that it asked for.",
+        )
+        self._intake_age = metrics.seconds(
+            "connector_intake_age_seconds", "From a notice in Kafka to its row of work."
+        )
+        self._looks = metrics.counter(
+            "connector_looks", "Looks at records by what came of them.", {"outcome": LOOK_OUTCOMES}
+        )
+        self._puts = metrics.counter("connector_puts", "Records put into Part3.", {"kind": KINDS})
+        self._deliveries = metrics.counter(
+            "connector_deliveries", "New standings of returns.", {"state": STATES}
+        )
+        self.outcomes_dropped = metrics.counter(
+            "connector_outcomes_dropped",
+            "Outcomes that were not published to mirror.outcomes.",
+            {"cause": DROPPED},
+        )
+        metrics.gauges(
+            "connector_held",
+            "Returns that wait for a person, by reason.",
+            {"reason": HELD_REASONS},
+            lambda: self._backlog.held,
+        )
+        metrics.gauge(
+            "connector_retries_due",
+            "Looks and returns that failed for now and whose next attempt is due.",
+            lambda: self._backlog.retries_due,
+        )
+        metrics.gauge(
+            "connector_sweep_age_seconds",
+            "How long ago the project that is furthest behind had been listed completely.",
+            lambda: self._backlog.sweep_age_s,
+        )
+
+    def watch(self, consumer: Consumes, budget_left: Callable[[], float]) -> None:
+        """Show what a worker's consumer and its calls on Procore know of themselves."""
+        gauge = self.metrics.gauge
+        gauge(
+            "connector_consumer_lag_records",
+            "Records of this worker's partitions that are not handled.",
+            lambda: float(consumer.lag()),
+        )
+        gauge(
+            "connector_consumer_partitions",
+            "Partitions that this worker holds.",
+            lambda: float(consumer.partitions()),
+        )
+        gauge(
+            "connector_procore_budget_left",
+            "Calls that Procore's window still takes, of the grant that has the fewest.",
+            budget_left,
+        )
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Read what stands in the database until told to stop."""
+        while not stopping.is_set():
+            try:
+                self._backlog = await self._read()
+            except TryLater as error:
+                self._backlog = Backlog()
+                log.debug("measures.postgres_away", why=str(error))
+            try:
+                async with asyncio.timeout(READ_EVERY_S):
+                    _ = await stopping.wait()
+            except TimeoutError:
+                continue
+
+    async def _read(self) -> Backlog:
+        rows = await self._postgres.fetch(COUNT_HELD)
+        held: dict[tuple[str, ...], float] = {(reason,): 0.0 for reason in HELD_REASONS}
+        for row in rows:
+            held[row["reason"],] = float(row["held"])
+        return Backlog(
+            held=held,
+            retries_due=float(await self._postgres.fetchval(COUNT_RETRIES_DUE)),
+            sweep_age_s=float(await self._postgres.fetchval(WORST_SWEEP_AGE)),
+        )
+
+    # What is counted as it happens.
+
+    def handled(self, handle: Handle) -> Handle:
+        """Return a consumer's handler that also measures how old notices are by then."""
+
+        async def measured(batch: list[ConsumedRecord]) -> None:
+            await handle(batch)
+            now = datetime.now(UTC)
+            for record in batch:
+                self._intake_age.observe(_seconds(record.written_at, now))
+
+        return measured
+
+    def look_ended(self, look: Look, outcome: str) -> None:
+        """Count a look, and how long its notice waited for it."""
+        self._looks.add(outcome)
+        if outcome == "done" and look.priority == NOTICED:
+            self._notice_age.observe(_seconds(look.first_asked_at, datetime.now(UTC)))
+
+    def note(self, outcome: Outcome) -> None:
+        """Count a put or a new standing of a return."""
+        if outcome.return_id is None:
+            self._puts.add(outcome.kind)
+        else:
+            self._deliveries.add(outcome.outcome.removeprefix("return."))
+
+
+class CountedLooks(Looks):
+    """`Looks` whose ends are counted."""
+
+    def __init__(
+        self, postgres: Postgres, worker_id: str, *, retry_max_s: float, measures: Measures
+    ) -> None:
+        super().__init__(postgres, worker_id, retry_max_s=retry_max_s)
+        self._measures = measures
+
+    async def done(self, look: Look) -> None:
+        """Forget a look as `Looks` does, and count it."""
+        await super().done(look)
+        self._measures.look_ended(look, "done")
+
+    async def try_again(self, look: Look, error: TryLater) -> None:
+        """Give a look back as `Looks` does, and count why."""
+        await super().try_again(look, error)
+        self._measures.look_ended(look, error.reason)
+
+
+def _seconds(since: datetime, now: datetime) -> float:
+    return max(0.0, (now - since).total_seconds())  # the other clock may be a little ahead
