@@ -9,6 +9,9 @@ RUN := .venv/bin/python
 READY := .venv/.in-step-with-the-lock
 CODE := schemas services webhook_gateway token_service sync_worker connector sandbox deploy tests $(wildcard bench)
 PYTEST := $(RUN) -m pytest
+# Three processes on two processors: tests of whole systems mostly wait. PROCESSES=0: one after the other.
+PROCESSES ?= 3
+SHARED_OUT := -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 # Image locks hold part of what requirements.lock holds, in the same versions.
 LOCK_IMAGE = $(RUN) -m uv pip compile pyproject.toml $(1) --universal --python-version 3.11 \
@@ -27,7 +30,7 @@ demo: $(READY) prepare ## Play the article's story, then stay up to be used (ONC
 	@$(RUN) -m connector demo $(if $(ONCE),--once)
 
 test: lint types setup-browser prepare ## Lint, types and every test, on a real Kafka, PostgreSQL and browser
-	$(PYTEST) $(ARGS)
+	$(PYTEST) $(SHARED_OUT) $(ARGS)
 
 test-unit: $(READY) ## The tests that need no server and no browser
 	$(PYTEST) -m "not kafka and not postgres and not browser and not stack" $(ARGS)

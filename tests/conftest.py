@@ -10,6 +10,7 @@ from deploy.local.postgres import LocalPostgres, start_postgres
 from deploy.local.runs import DATA_FOLDER, Run, open_run
 from deploy.local.servers import named_database, named_kafka
 from tests.databases import fresh_database
+from tests.sharing_out import group_of, spread
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -66,3 +67,21 @@ async def local_postgres(shared_postgres: LocalPostgres | None) -> AsyncIterator
     yield shared_postgres
     shared_postgres.program.resume()
     await shared_postgres.program.start()
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Name each test's group and queue the groups, when several processes share the tests."""
+    if not config.getoption("loadgroup", default=False):
+        return
+    groups: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        group = group_of(item.nodeid.partition("::")[0], fixtures)
+        item.add_marker(pytest.mark.xdist_group(group))
+        groups.setdefault(group, []).append(item)
+    waits = {
+        group: any(item.get_closest_marker("stack") for item in members)
+        for group, members in groups.items()
+    }
+    items[:] = [item for group in spread(waits) for item in groups[group]]
