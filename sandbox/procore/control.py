@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.procore import seeding
+from sandbox.procore import project_control, seeding
 from sandbox.procore.domain import accounts, directory
 from sandbox.procore.domain.accounts import App
 from sandbox.procore.domain.people import Actor, Company, Level, Person, Project, Tool
@@ -86,6 +86,7 @@ class Control:
             Route("/_sandbox/apps", self.apps, methods=["GET", "POST"]),
             Route("/_sandbox/installs", self.installs, methods=["POST"]),
             Route("/_sandbox/levels", self.levels, methods=["POST"]),
+            Route("/_sandbox/projects", self.projects, methods=["POST"]),
             Route("/_sandbox/revocations", self.revocations, methods=["POST"]),
             Route("/_sandbox/ledger", self.ledger, methods=["GET", "DELETE"]),
         ]
@@ -237,6 +238,16 @@ class Control:
             Actor(user_id=order.user_id), "levels.changed", "projects", order.project_id
         )
         return json_response({"member": True, "levels": place.levels})
+
+    async def projects(self, request: Request) -> Response:
+        """Change a project's settings, response names or tools; answers the project."""
+        order, wrong = await _order(request, project_control.ProjectOrder)
+        if order is None:
+            return wrong
+        try:
+            return json_response(project_control.change(self.world, order))
+        except Refusal as refusal:
+            return _wrong("; ".join(refusal.words), refusal.status)
 
     async def revocations(self, request: Request) -> Response:
         """End every token of a person."""

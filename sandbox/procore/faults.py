@@ -12,6 +12,7 @@ and the kind's own fields:
 | status | call | answers `status`, `body` json, html or empty, `retry_after_s` in a header |
 | cut_before | call | closes the connection before the operation |
 | cut_after | call | commits the operation, then closes without a byte |
+| hang_after | call | commits, says nothing for `delay_s`, then closes without a byte |
 | half_body | call | commits, then sends the head and half of the body |
 | stale | call | reads show the state of `lag_s` ago; with `half` only the ball in court is old |
 | drop | event | never sent |
@@ -31,6 +32,7 @@ Kind = Literal[
     "status",
     "cut_before",
     "cut_after",
+    "hang_after",
     "half_body",
     "stale",
     "drop",

@@ -39,6 +39,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # submittals
     unknown_submittal_filter: Literal["ignored", "400"] = "ignored"  # 40
     attachments_at_create: Literal["kept", "dropped"] = "kept"  # 42
+    submittal_recycle_bin: Literal["served", "absent"] = "served"  # in some descriptions only
     upload_ids_on_submittals: Literal["accepted", "ignored"] = "accepted"
     response_raises_update: bool = True
     close_in_two_events: bool = True  # 45

@@ -71,7 +71,7 @@ class Gate:
         note.faults = [rule.kind for rule in rules]
         response = await self._before(request, rules)
         if response is None:
-            response = _after(rules, await self._performed(request, rules, perform, note))
+            response = await _after(rules, await self._performed(request, rules, perform, note))
         for name, value in note.headers.items():
             response.headers.setdefault(name, value)
         note.finish(response)
@@ -255,8 +255,11 @@ def _made_up(rule: Rule) -> Response:
     return response
 
 
-def _after(rules: list[Rule], response: Response) -> Response:
+async def _after(rules: list[Rule], response: Response) -> Response:
     for rule in rules:
+        if rule.kind == "hang_after":
+            await asyncio.sleep(rule.delay_s)
+            return CutResponse()
         if rule.kind == "cut_after":
             return CutResponse()
         if rule.kind == "half_body":

@@ -11,7 +11,7 @@ from sandbox.procore.domain import directory, distributing, responses, submittal
 from sandbox.procore.domain.distributing import DistributionFields, Selected
 from sandbox.procore.domain.submittal_fields import RowFields, SubmittalFields
 from sandbox.procore.domain.submittal_model import ApproverType, Submittal
-from sandbox.procore.errors import BadRequest
+from sandbox.procore.errors import BadRequest, NotFound
 from sandbox.procore.rest import params, present_submittal
 from sandbox.procore.rest.answers import json_response, page
 from sandbox.procore.rest.call import Call, incoming
@@ -24,7 +24,14 @@ def listing(call: Call) -> Response:
 
 
 def recycle_bin(call: Call) -> Response:
+    """Not in every description of the API: where it is absent, the path reads as an id."""
+    _bin_is_served(call)
     return _listed(call, deleted=True)
+
+
+def _bin_is_served(call: Call) -> None:
+    if call.world.switches.submittal_recycle_bin == "absent":
+        raise NotFound
 
 
 def _listed(call: Call, *, deleted: bool) -> Response:
@@ -156,6 +163,7 @@ def delete(call: Call) -> Response:
 
 
 def restore(call: Call) -> Response:
+    _bin_is_served(call)
     back = submittals.restore(call.world, call.actor, call.project_id(), call.id("id"))
     return _whole(call, back)
 

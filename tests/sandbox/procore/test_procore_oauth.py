@@ -1,14 +1,19 @@
 """OAuth: behaviours 1 to 10."""
 
 import asyncio
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
 from msgspec.structs import replace
 
+from sandbox.procore import seeding
+from sandbox.procore.app import build_app
+from sandbox.procore.control import AppOrder, register
 from sandbox.procore.domain import accounts, directory
 from sandbox.procore.wire import ConnectionCut
+from sandbox.procore.world import World
 from tests.sandbox.procore.site import (
     ARCHITECT,
     CLIENT_ID,
@@ -19,6 +24,7 @@ from tests.sandbox.procore.site import (
     Client,
     Json,
     Site,
+    small_spec,
 )
 
 SECRETS = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
@@ -146,6 +152,16 @@ async def test_b02_a_refresh_whose_answer_is_lost_spends_the_token(site: Site) -
     assert (await refresh(site, pair["refresh_token"])).json()["error"] == "invalid_grant"
 
 
+async def test_b02_a_refresh_that_is_never_answered_spends_the_token_too(site: Site) -> None:
+    pair = site.tokens(ARCHITECT)
+    hang = {"kind": "hang_after", "path": "/oauth/token", "delay_s": 60, "count": 1}
+    site.world.faults.set(1, [hang])
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await refresh(site, pair["refresh_token"])
+    assert (await refresh(site, pair["refresh_token"])).json()["error"] == "invalid_grant"
+
+
 async def test_b03_of_two_refreshes_at_once_one_wins(site: Site) -> None:
     pair = site.tokens(ARCHITECT)
     answers = await asyncio.gather(*(refresh(site, pair["refresh_token"]) for _ in range(2)))
@@ -201,6 +217,30 @@ async def test_b07_another_environments_credentials_fail_as_an_unknown_client(si
     assert answer.json()["error"] == "invalid_client"
     wrong = await token(site, grant_type="client_credentials", client_secret="wrong")
     assert wrong.json()["error"] == "invalid_client"
+
+
+async def test_b07_another_environment_believes_neither_tokens_nor_codes_nor_apps(
+    site: Site, tmp_path: Path
+) -> None:
+    pair = site.tokens(ARCHITECT)
+    monthly = World(tmp_path / "monthly")
+    try:
+        seeding.build(monthly, small_spec())
+        transport = httpx2.ASGITransport(app=build_app(monthly))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://monthly.test") as http:
+            form = {**SECRETS, "grant_type": "refresh_token", "refresh_token": "x"}
+            unknown = await http.post("/oauth/token", data=form)
+            assert (unknown.status_code, unknown.json()["error"]) == (401, "invalid_client")
+            register(monthly, AppOrder(client_id=CLIENT_ID, client_secret=CLIENT_SECRET))
+            foreign = await http.post(
+                "/oauth/token", data={**form, "refresh_token": pair["refresh_token"]}
+            )
+            assert foreign.json()["error"] == "invalid_grant"
+            headers = {"Authorization": f"Bearer {pair['access_token']}"}
+            assert (await http.get("/rest/v1.0/me", headers=headers)).status_code == 401
+    finally:
+        monthly.close()
+    assert (await me(site, pair["access_token"])).status_code == 200
 
 
 async def test_b08_client_credentials_give_no_refresh_token_and_always_need_the_header(

@@ -1,5 +1,6 @@
 """The platform: behaviours 48 to 55, people, levels, paging, rates, errors, files."""
 
+import asyncio
 import hashlib
 
 import httpx2
@@ -63,6 +64,38 @@ async def test_b49_lists_are_paged_with_headers_and_truncate_in_silence(site: Si
     assert beyond.json() == []
 
 
+async def test_b49_v2_lists_come_in_an_envelope_ten_at_a_time_with_ids_as_text(
+    site: Site,
+) -> None:
+    manager = site.as_(MANAGER)
+    hooks = f"/rest/v2.0/companies/{site.company_id}/projects/{site.project.id}/webhooks/hooks"
+    for number in range(12):
+        body = {
+            "payload_version": "v4.0",
+            "namespace": f"n-{number}",
+            "destination_url": "https://example.com/x",
+        }
+        await manager.ok("POST", hooks, json=body)
+    first = await manager.call("GET", hooks)
+    assert set(first.json()) == {"data"}
+    assert len(first.json()["data"]) == 10
+    assert all(isinstance(hook["id"], str) for hook in first.json()["data"])
+    assert (first.headers["Total"], first.headers["Per-Page"]) == ("12", "10")
+    second = await manager.call("GET", hooks, params={"page": 2})
+    assert len(second.json()["data"]) == 2
+    assert 'rel="next"' not in second.headers["Link"]
+
+
+async def test_b49_a_list_may_cap_per_page_lower_than_it_was_asked(site: Site) -> None:
+    site.world.set_switches(replace(site.world.switches, max_per_page=2))
+    manager = site.as_(MANAGER)
+    for _ in range(3):
+        await manager.new_rfi()
+    capped = await manager.call("GET", manager.rfis, params={"per_page": 300})
+    assert (len(capped.json()), capped.headers["Per-Page"]) == (2, "2")
+    assert 'rel="next"' in capped.headers["Link"]
+
+
 async def test_b50_the_rate_headers_name_the_window_nearer_to_its_end(site: Site) -> None:
     site.world.clock.freeze()
     site.world.set_switches(replace(site.world.switches, rate_limit_hourly=8, rate_limit_spike=5))
@@ -93,6 +126,25 @@ async def test_b50_a_429_may_come_without_retry_after(site: Site) -> None:
     assert refused.status_code == 429
     assert "Retry-After" not in refused.headers
     assert int(refused.headers["X-Rate-Limit-Reset"]) > site.world.now().timestamp()
+
+
+async def test_b50_calls_under_way_at_a_429_are_not_held_against_the_client(site: Site) -> None:
+    site.world.set_switches(replace(site.world.switches, rate_limit_spike=1))
+    slow = {"kind": "latency", "delay_s": 1.5, "path": "/users"}
+    site.world.faults.set(1, [slow])
+    manager = site.as_(MANAGER)
+    users = f"/rest/v1.0/projects/{site.project.id}/users"
+    under_way = asyncio.create_task(manager.call("GET", users))
+    while not site.world.store.rows("SELECT id FROM calls WHERE path LIKE '%/users'"):
+        await asyncio.sleep(0.01)
+    await manager.ok("GET", manager.rfis)
+    assert (await manager.call("GET", manager.rfis)).status_code == 429
+    assert (await under_way).status_code == 429
+    begun_after = await manager.call("GET", manager.rfis)
+    assert begun_after.status_code == 429
+    rows = site.world.store.rows("SELECT path, fault FROM calls WHERE status = 429 ORDER BY id")
+    held = [(row["path"].rsplit("/", 1)[-1], row["fault"]) for row in rows]
+    assert held == [("users", "latency"), ("rfis", None), ("rfis", "called_despite_429")]
 
 
 async def test_b50_a_503_carries_retry_after(site: Site) -> None:

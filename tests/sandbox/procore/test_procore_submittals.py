@@ -130,6 +130,33 @@ async def test_b39_several_names_share_a_class_and_are_renamed_at_any_time(site:
     assert {r["name"] for r in listed if r["id"] == old.id} == {"Reviewed"}
 
 
+async def test_b39_responses_are_renamed_added_and_removed_at_runtime(site: Site) -> None:
+    manager = site.as_(MANAGER)
+    ids_by_class = {r.considered: r.id for r in site.project.responses}
+
+    async def order(*responses: Json) -> int:
+        body = {"project_id": site.project.id, "responses": responses}
+        return (await site.http.post("/_sandbox/projects", json=body)).status_code
+
+    renamed = {"id": ids_by_class["approved"], "name": "Reviewed, no exceptions"}
+    added = {"name": "Furnish as corrected", "considered": "approved as noted"}
+    removed = {"id": ids_by_class["void"], "removed": True}
+    assert await order(renamed, added, removed) == 200
+    query = {"project_id": site.project.id, "per_page": 100}
+    listed = await manager.ok("GET", "/rest/v1.0/submittal_responses", params=query)
+    names = {(r["considered"], r["name"]) for r in listed}
+    assert ("approved", "Reviewed, no exceptions") in names
+    assert ("approved as noted", "Furnish as corrected") in names
+    assert "void" not in {considered for considered, _ in names}
+    for wrong in (
+        {"id": 1, "name": "x"},
+        {"id": ids_by_class["pending"], "removed": True},
+        {"name": "x", "considered": "nonsense"},
+        {"name": "x"},
+    ):
+        assert await order(wrong) == 400, wrong
+
+
 async def test_b40_an_unknown_filter_is_ignored_and_custom_names_have_a_class(
     site: Site,
 ) -> None:
@@ -288,6 +315,52 @@ async def test_b57_a_description_comes_html_escaped_and_names_with_their_company
     assert submittal["description"] == "Nuts &amp; bolts &lt;A325&gt;"
     assert submittal["approvers"][0]["user"]["name"] == ("Elena Marsh (Marsh Lindqvist Architects)")
     assert submittal["ball_in_court"][0]["name"] == "Elena Marsh"
+
+
+async def test_b57_keys_that_nobody_described_come_along(site: Site) -> None:
+    manager = site.as_(MANAGER)
+    rfi, submittal = await manager.new_rfi(), await manager.new_submittal([ARCHITECT])
+    told = set(await manager.rfi(rfi["id"])), set(await manager.submittal(submittal["id"]))
+    site.world.set_switches(replace(site.world.switches, unknown_extra_keys=False))
+    plain = set(await manager.rfi(rfi["id"])), set(await manager.submittal(submittal["id"]))
+    assert told[0] - plain[0] == {
+        "guid",
+        "change_events",
+        "instructions",
+        "correspondences",
+        "coordination_issues",
+    }
+    assert told[1] - plain[1] == {"prostore_files_count", "linked_drawings"}
+
+
+@pytest.mark.parametrize("kind", ["rfis", "submittals"])
+async def test_updated_at_never_goes_back_and_a_read_with_an_older_one_is_stale(
+    site: Site, kind: str
+) -> None:
+    manager = site.as_(MANAGER)
+    if kind == "rfis":
+        base, made, body = manager.rfis, await manager.new_rfi(), {"rfi": {"subject": "Anew"}}
+    else:
+        base, made = manager.submittals, await manager.new_submittal([ARCHITECT])
+        body = {"submittal": {"title": "Anew"}}
+    path = f"{base}/{made['id']}"
+    site.world.clock.advance(60)
+    changed = await manager.ok("PATCH", path, json=body)
+    assert changed["updated_at"] > made["updated_at"]
+    site.world.set_switches(replace(site.world.switches, stale_reads_s=30))
+    assert (await manager.ok("GET", path))["updated_at"] == made["updated_at"]
+    site.world.clock.advance(31)
+    assert (await manager.ok("GET", path))["updated_at"] == changed["updated_at"]
+
+
+async def test_the_bin_of_submittals_is_not_in_every_description(site: Site) -> None:
+    site.world.set_switches(replace(site.world.switches, submittal_recycle_bin="absent"))
+    manager = site.as_(MANAGER)
+    submittal = await manager.new_submittal([ARCHITECT])
+    path = f"{manager.submittals}/{submittal['id']}"
+    await manager.ok("DELETE", path)
+    assert (await manager.call("GET", f"{manager.submittals}/recycle_bin")).status_code == 404
+    assert (await manager.call("PATCH", f"{path}/restore")).status_code == 404
 
 
 async def test_deleting_and_restoring(site: Site) -> None:

@@ -11,7 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from sandbox.procore.dispatcher import Dispatcher
-from tests.sandbox.procore.site import ARCHITECT, MANAGER, Client, Json, Site
+from sandbox.procore.domain import directory
+from tests.sandbox.procore.site import ARCHITECT, CLIENT_ID, MANAGER, Client, Json, Site
 
 SECRET = "Bearer abcdefghijklmnop-last5"
 
@@ -22,7 +23,8 @@ class Receiver:
     def __init__(self) -> None:
         self.got: list[tuple[dict[str, str], Json]] = []
         self.probes = 0
-        self.status = 204
+        self.status = 204  # 0: hangs up without an answer
+        self.silent = False
         self.arrived = asyncio.Event()
         self.url = ""
 
@@ -40,7 +42,9 @@ class Receiver:
         else:
             self.got.append((headers, json.loads(body)))
         self.arrived.set()
-        if self.status:
+        if self.silent:
+            await reader.read()  # until the sender hangs up
+        elif self.status:
             writer.write(f"HTTP/1.1 {self.status} X\r\nContent-Length: 0\r\n".encode())
             writer.write(b"Connection: close\r\n\r\n")
             await writer.drain()
@@ -129,6 +133,26 @@ async def test_b11_rfi_names_are_of_projects_only_and_unknown_names_are_refused(
         assert refused.json()["error"]["code"] == "BAD_REQUEST"
 
 
+async def test_b11_a_companys_hook_takes_no_rfi_and_no_submittal(site: Site) -> None:
+    company = directory.company(site.world, site.company_id)
+    site.world.store.put(replace(company, admin_ids=(site.person(MANAGER).id,)))
+    owner = site.as_(MANAGER)
+    hooks = f"/rest/v2.0/companies/{site.company_id}/webhooks/hooks"
+    body = {
+        "payload_version": "v4.0",
+        "namespace": "part3-connector",
+        "destination_url": "https://example.com/x",
+    }
+    hook = (await owner.ok("POST", hooks, json=body))["data"]
+    assert hook["project_id"] is None
+    for name in ("RFIs", "RFI Replies", "Submittals"):
+        wanted = {"resource_name": name, "event_type": "update"}
+        refused = await owner.call("POST", f"{hooks}/{hook['id']}/triggers", json=wanted)
+        assert refused.status_code == 400, name
+    projects = {"resource_name": "Projects", "event_type": "update"}
+    await owner.ok("POST", f"{hooks}/{hook['id']}/triggers", json=projects)
+
+
 async def test_b12_a_namespace_is_taken_once_in_its_scope(site: Site) -> None:
     manager = site.as_(MANAGER)
     hook = await new_hook(manager)
@@ -194,7 +218,7 @@ async def test_b15_bulk_triggers_answer_201_207_or_413(site: Site) -> None:
 
 
 @pytest.mark.parametrize("version", ["v2.0", "v3.0", "v4.0"])
-async def test_b16_b19_each_payload_version_has_its_shape_and_the_acting_user(
+async def test_b16_each_payload_version_has_its_shape(
     site: Site, receiver: Receiver, version: str
 ) -> None:
     manager = site.as_(MANAGER)
@@ -252,6 +276,39 @@ async def test_b17_the_source_may_be_null(site: Site, receiver: Receiver) -> Non
     assert receiver.payloads[0]["metadata"]["source_application_id"] is None
 
 
+async def test_b17_the_source_is_now_there_and_now_null(site: Site, receiver: Receiver) -> None:
+    site.world.set_switches(replace(site.world.switches, event_source="mixed"))
+    manager = site.as_(MANAGER)
+    await subscribed(manager, receiver, payload_version="v2.0")
+    for _ in range(12):
+        await manager.new_rfi()
+    async with dispatching(site):
+        await receiver.until(lambda: len(receiver.got) == 12)
+    sources = {p["metadata"]["source_application_id"] for p in receiver.payloads}
+    assert sources == {CLIENT_ID, None}
+
+
+async def test_b19_what_an_app_writes_comes_back_under_the_name_of_its_user(
+    site: Site, receiver: Receiver
+) -> None:
+    manager = site.as_(MANAGER)
+    await subscribed(manager, receiver, payload_version="v2.0")
+    rfi = await manager.new_rfi()
+    reply = await site.as_(ARCHITECT).reply(rfi["id"])
+    async with dispatching(site):
+        await receiver.until(lambda: len(receiver.got) == 3)
+    told = {
+        (p["resource_name"], p["resource_id"]): (
+            p["user_id"],
+            p["metadata"]["source_user_id"],
+            p["metadata"]["source_application_id"],
+        )
+        for p in receiver.payloads[1:]
+    }
+    ours = (site.person(ARCHITECT).id, site.person(ARCHITECT).id, CLIENT_ID)
+    assert told == {("RFI Replies", reply["id"]): ours, ("RFIs", rfi["id"]): ours}
+
+
 @pytest.mark.parametrize("different", [False, True])
 async def test_b18_a_change_may_be_delivered_several_times(
     site: Site, receiver: Receiver, *, different: bool
@@ -279,6 +336,22 @@ async def test_b20_an_update_may_overtake_its_create(site: Site, receiver: Recei
         site.world.clock.advance(31)
         await receiver.until(lambda: len(receiver.got) == 2)
     assert [p["reason"] for p in receiver.payloads] == ["update", "create"]
+
+
+async def test_b20_a_delete_may_overtake_the_update_before_it(
+    site: Site, receiver: Receiver
+) -> None:
+    site.world.faults.set(1, [{"kind": "delay", "reason": "update", "delay_s": 30}])
+    manager = site.as_(MANAGER)
+    await subscribed(manager, receiver)
+    rfi = await manager.new_rfi()
+    await manager.ok("PATCH", f"{manager.rfis}/{rfi['id']}", json={"rfi": {"subject": "New words"}})
+    await manager.ok("PATCH", f"{manager.rfis}/{rfi['id']}/recycle")
+    async with dispatching(site):
+        await receiver.until(lambda: len(receiver.got) == 2)
+        site.world.clock.advance(31)
+        await receiver.until(lambda: len(receiver.got) == 3)
+    assert [p["reason"] for p in receiver.payloads] == ["create", "delete", "update"]
 
 
 async def test_b21_an_event_may_never_be_sent_though_the_object_changed(
@@ -328,6 +401,27 @@ async def test_b22_a_failure_pauses_the_whole_queue_and_backs_off_to_an_hour(
         site.world.clock.advance(3601)
         await receiver.until(lambda: statuses(site) == ["delivered"] * 3)
         assert dispatcher.endpoint(receiver.url).failing_since is None
+
+
+async def test_b22_no_answer_in_time_is_a_failure_and_holds_back_what_is_behind(
+    site: Site, receiver: Receiver
+) -> None:
+    assert site.world.switches.delivery_timeout_s == 5.0
+    site.world.set_switches(replace(site.world.switches, delivery_timeout_s=0.2))
+    site.world.clock.freeze()
+    receiver.silent = True
+    manager = site.as_(MANAGER)
+    await subscribed(manager, receiver)
+    for _ in range(2):
+        await manager.new_rfi()
+    async with dispatching(site) as dispatcher:
+        await receiver.until(lambda: paused(dispatcher, receiver))
+        assert statuses(site) == ["retrying", "enqueued"]
+        [attempt] = site.world.store.rows("SELECT * FROM attempts")
+        assert (attempt["success"], attempt["response_status"]) == (0, None)
+        receiver.silent = False
+        site.world.clock.advance(1.001)
+        await receiver.until(lambda: statuses(site) == ["delivered", "delivered"])
 
 
 async def test_b22_after_twelve_hours_all_is_discarded_and_the_next_event_starts_anew(
@@ -405,6 +499,24 @@ async def test_b25_a_reply_event_names_the_reply_and_no_rfi(site: Site, receiver
     assert event["user_id"] == site.person(ARCHITECT).id
 
 
+async def test_b25_the_rfis_own_event_may_be_lost_though_the_reply_moved_its_updated_at(
+    site: Site, receiver: Receiver
+) -> None:
+    site.world.faults.set(1, [{"kind": "drop", "resource": "RFIs", "reason": "update"}])
+    manager = site.as_(MANAGER)
+    await subscribed(manager, receiver)
+    rfi = await manager.new_rfi()
+    site.world.clock.advance(60)
+    await site.as_(ARCHITECT).reply(rfi["id"])
+    async with dispatching(site):
+        await receiver.until(lambda: len(receiver.got) == 2)
+    assert [p["resource_type"] for p in receiver.payloads] == ["RFIs", "RFI Replies"]
+    window = f"{rfi['updated_at']}...2100-01-01T00:00:00Z"
+    changed = await manager.ok("GET", manager.rfis, params={"filters[updated_at]": window})
+    assert [r["id"] for r in changed] == [rfi["id"]]
+    assert changed[0]["updated_at"] > rfi["updated_at"]
+
+
 async def test_b26_the_deliveries_listing(site: Site, receiver: Receiver) -> None:
     manager = site.as_(MANAGER)
     hook = await subscribed(manager, receiver)
@@ -420,6 +532,31 @@ async def test_b26_the_deliveries_listing(site: Site, receiver: Receiver) -> Non
     [attempt] = delivery["delivery_attempts"]
     assert (attempt["success"], attempt["response_status"]) == (True, 204)
     assert (await manager.ok("GET", path, params={"filter[status]": "failed"}))["data"] == []
+
+
+async def test_b26_every_status_is_listed_under_its_own_name(
+    site: Site, receiver: Receiver
+) -> None:
+    site.world.clock.freeze()
+    receiver.status = 500
+    manager = site.as_(MANAGER)
+    hook = await subscribed(manager, receiver)
+    path = f"{base(site)}/{hook['id']}/deliveries"
+    for _ in range(2):
+        await manager.new_rfi()
+
+    async def count(status: str) -> int:
+        listed = await site.as_(MANAGER).ok("GET", path, params={"filter[status]": status})
+        assert {d["status"] for d in listed["data"]} <= {status}
+        return len(listed["data"])
+
+    assert await count("enqueued") == 2
+    async with dispatching(site):
+        await receiver.until(lambda: "retrying" in statuses(site))
+        assert (await count("retrying"), await count("enqueued")) == (1, 1)
+        site.world.clock.advance(12 * 3600 + 1)
+        await receiver.until(lambda: statuses(site) == ["discarded"] * 2)
+    assert await count("discarded") == 2
 
 
 async def test_only_an_admin_may_manage_hooks(site: Site) -> None:
@@ -456,6 +593,22 @@ async def test_b27_a_new_hooks_address_may_be_probed_with_head(
         await receiver.until(lambda: bool(probes_noted(site)) and bool(receiver.got))
     assert receiver.probes == 1
     assert probes_noted(site) == ["204"]
+
+
+async def test_b27_nothing_signs_a_delivery_and_no_new_address_is_probed_by_itself(
+    site: Site, receiver: Receiver
+) -> None:
+    manager = site.as_(MANAGER)
+    async with dispatching(site):
+        await subscribed(manager, receiver, destination_headers={"Authorization": "wrong"})
+        await manager.new_rfi()
+        await receiver.until(lambda: statuses(site) == ["delivered"])
+    [(headers, _)] = receiver.got
+    ours = {"authorization", "content-type", "user-agent", "content-length"}
+    transport = {"host", "accept", "accept-encoding", "connection"}
+    assert set(headers) <= ours | transport
+    assert headers["authorization"] == "wrong"
+    assert (receiver.probes, probes_noted(site)) == (0, [])
 
 
 async def test_a_secret_that_is_no_header_fails_like_any_delivery(
