@@ -7,7 +7,7 @@ The only module that imports asyncpg. Errors of the network and of a server that
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import resources
 from typing import Any, Protocol, TypeAlias
 
@@ -38,6 +38,7 @@ SERVER_SETTINGS = {
     "idle_in_transaction_session_timeout": "15000",
     "timezone": "UTC",
 }
+BE_WITHIN_PROJECT = "SELECT set_config('connector.project_id', $1, true)"  # for the transaction
 MIGRATION_LOCK = 7_215_330_401  # any number, the same in every process
 
 
@@ -58,6 +59,13 @@ class Queries(Protocol):
 
     async def fetchval(self, sql: str, *args: Any) -> Any:
         """Return the first column of the first row, or None."""
+
+
+class ProjectReads(Protocol):
+    """What code that reads rows of one project needs."""
+
+    def of_project(self, project_id: str) -> AbstractAsyncContextManager[Queries]:
+        """Read what belongs to one project. Raises TryLater when Postgres is away."""
 
 
 class Postgres:
@@ -98,6 +106,16 @@ class Postgres:
         """Run what is inside in one transaction. Never call the outside while it is open."""
         async with self._connection() as connection, connection.transaction():
             yield connection
+
+    @asynccontextmanager
+    async def of_project(self, project_id: str) -> AsyncIterator[Queries]:
+        """Read in one transaction that sees rows of this project alone, by the server's own rule.
+
+        A second wall behind each query's own condition: see `_build_walls`, which says for whom.
+        """
+        async with self.transaction() as database:
+            await database.fetchval(BE_WITHIN_PROJECT, project_id)
+            yield database
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
@@ -248,11 +266,27 @@ TOKEN_GRANTS = (
     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA authority TO {role}",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA authority TO {role}",
     "REVOKE UPDATE, DELETE ON authority.audit FROM {role}",
-    # the pages show progress and activity; they write nothing there, and see no key of the worker's
+    # the pages show progress and activity; they write nothing there, and what belongs to no
+    # project (keys, intents) is none of theirs
     "GRANT USAGE ON SCHEMA mirror TO {role}",
-    "GRANT SELECT ON ALL TABLES IN SCHEMA mirror TO {role}",
-    "REVOKE SELECT ON mirror.install FROM {role}",
+    "REVOKE ALL ON ALL TABLES IN SCHEMA mirror FROM {role}",
 )
+LIST_PROJECT_TABLES = """
+SELECT c.oid::regclass::text AS name, c.relrowsecurity AS walled, EXISTS (
+    SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = $1) AS known
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.relnamespace = 'mirror'::regnamespace AND c.relkind IN ('r', 'p')
+  AND a.attname = 'project_id' AND NOT a.attisdropped ORDER BY name
+"""
+# the grants above say who may do what; this one only says that no row is out of sight by itself
+RAISE_WALL = (
+    "CREATE POLICY everybody ON {table} USING (true) WITH CHECK (true)",
+    "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+)
+SEE_ONE_PROJECT = """
+CREATE POLICY {role} ON {table} AS RESTRICTIVE TO {role}
+USING (project_id = current_setting('connector.project_id', true))
+"""
 
 
 async def grant_roles(url: str, *, worker_role: str | None, token_role: str | None) -> None:
@@ -278,5 +312,23 @@ async def grant_roles(url: str, *, worker_role: str | None, token_role: str | No
                 quoted = await connection.fetchval("SELECT quote_ident($1)", role)
                 for grant in grants:
                     await connection.execute(grant.format(role=quoted))
+                if role == token_role:
+                    await _build_walls(connection, role, quoted)
     finally:
         await connection.close(timeout=5)
+
+
+async def _build_walls(connection: asyncpg.Connection, role: str, quoted: str) -> None:
+    """Let the token service's role read mirror's tables one project a transaction, and only so.
+
+    The workers serve all projects at once: for them, and for the tables' owner, nothing changes.
+    """
+    await connection.execute("SET LOCAL lock_timeout = '5s'")
+    for table in await connection.fetch(LIST_PROJECT_TABLES, role):
+        name = table["name"]
+        if not table["walled"]:
+            for step in RAISE_WALL:
+                await connection.execute(step.format(table=name))
+        if not table["known"]:
+            await connection.execute(SEE_ONE_PROJECT.format(role=quoted, table=name))
+        await connection.execute(f"GRANT SELECT ON {name} TO {quoted}")

@@ -12,6 +12,7 @@ import pytest
 from deploy.local.ports import free_port
 from schemas.notices import TOPICS
 from services.kafka import check
+from services.postgres import open_postgres
 from tests.kafka_topics import kafka_settings
 from tests.operators.running import connector
 
@@ -93,6 +94,7 @@ async def test_each_role_gets_what_it_needs_and_nothing_else(roles: Roles) -> No
             "DELETE FROM mirror.looks",
             "INSERT INTO mirror.sweeps VALUES ('p', 'rfi')",
             "SELECT install_key FROM mirror.install",
+            "SELECT * FROM mirror.write_intents",
             "DELETE FROM authority.audit",
             "UPDATE authority.audit SET actor = ''",
             "CREATE TABLE authority.own ()",
@@ -106,6 +108,42 @@ async def test_each_role_gets_what_it_needs_and_nothing_else(roles: Roles) -> No
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await session.execute(statement)
         await session.close()
+
+
+@pytest.mark.postgres
+async def test_d14_the_pages_role_sees_one_project_a_transaction_whatever_a_query_forgets(
+    roles: Roles,
+) -> None:
+    command = ("migrate", "--worker-role", roles.worker, "--token-role", roles.token)
+    environment = {"DATABASE_URL": roles.url_of(roles.migrator)}
+    for _ in range(2):  # again at each release
+        ended = await connector(*command, environment=environment)
+        assert ended.code == 0, ended.said
+    careless = "SELECT project_id FROM mirror.activity ORDER BY id"
+    async with open_postgres(roles.url_of(roles.worker)) as worker:
+        for project_id in ("harbour", "chapel"):
+            await worker.execute(
+                "INSERT INTO mirror.activity (project_id, event, words) VALUES ($1, 'x', 'x')",
+                project_id,
+            )
+        assert len(await worker.fetch(careless)) == 2  # workers serve all projects
+        walled = await worker.fetch(
+            "SELECT table_name FROM information_schema.columns "
+            "WHERE table_schema = 'mirror' AND column_name = 'project_id'"
+        )
+    async with open_postgres(roles.url_of(roles.token), max_size=1) as pages:
+        assert await pages.fetch(careless) == []
+        for project_id in ("harbour", "chapel"):
+            async with pages.of_project(project_id) as mirror:
+                assert [row["project_id"] for row in await mirror.fetch(careless)] == [project_id]
+        assert await pages.fetch(careless) == []  # the same connection, a transaction later
+        known = await pages.fetch(
+            "SELECT tablename FROM pg_policies WHERE schemaname = 'mirror' AND policyname = $1 "
+            "AND permissive = 'RESTRICTIVE' AND roles = ARRAY[$1]::name[]",
+            roles.token,
+        )
+    assert len(walled) > 8
+    assert {row["tablename"] for row in known} == {row["table_name"] for row in walled}
 
 
 @pytest.mark.postgres

@@ -14,6 +14,7 @@ from services.settings import Secret
 from tests.token_service.conftest import ANNA, BEN, Part3Host, Running, replica
 from tests.token_service.login_host import LoginHost
 from tests.token_service.procore_api_host import ProcoreHost
+from token_service.grants import store
 from token_service.grants.access import NeedsReauthorization, NotAuthorized
 from token_service.grants.refresh import RefreshLimits
 from token_service.settings import Settings
@@ -434,6 +435,18 @@ async def test_swapped_rows_fail_closed_and_are_flagged(running: Running, login:
         with pytest.raises(NeedsReauthorization):
             await ask(running, user_id)
         assert await state_of(running, user_id) == ("needs_reauthorization", "unreadable")
+
+
+async def test_d14_a_query_that_brought_anothers_row_would_open_nothing(
+    running: Running, login: LoginHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running.grant("ben", BEN, login)
+    careless = store.READ_GRANT.replace("(user_id, issuer) = ($1, $2)", "$1 <> '' AND issuer = $2")
+    monkeypatch.setattr(store, "READ_GRANT", careless)
+    with pytest.raises(NeedsReauthorization, match="anna"):
+        await ask(running, "anna")
+    assert await ask(running, "ben") in login.access_tokens
+    assert await state_of(running, "ben") == ("authorized", None)
 
 
 async def test_a_key_that_comes_back_mends_its_grants(

@@ -40,8 +40,10 @@ WHERE state = 'authorized' AND issuer = $2
 ORDER BY refreshed_at LIMIT 100
 """
 LIST_OTHER_KEYS = f"""
-SELECT {GRANT_COLUMNS} FROM authority.grants WHERE key_id <> $1 ORDER BY user_id LIMIT 100
+SELECT {GRANT_COLUMNS} FROM authority.grants WHERE key_id <> $1 AND user_id > $2
+ORDER BY user_id LIMIT 100
 """  # noqa: S608 - constants
+COUNT_OTHER_KEYS = "SELECT count(*) FROM authority.grants WHERE key_id <> $1"
 # $6 access, $7 refresh, $8 key, $9 and $10 fingerprints, $11 lifetime, $12 end
 PUT_GRANT = """
 INSERT INTO authority.grants (user_id, procore_user_id, procore_login, procore_name, issuer, state,
@@ -214,9 +216,13 @@ class GrantStore:
         self._issuer = issuer
 
     async def read(self, user_id: str) -> Grant | None:
-        """Return a person's grant, or None."""
+        """Return a person's grant, or None.
+
+        It is the grant of whoever was asked for: the row of another, by whatever mistake it came,
+        opens for nobody, as its seal is bound to its own person.
+        """
         row = await self._database.fetchrow(READ_GRANT, user_id, self._issuer)
-        return None if row is None else _grant_of(row)
+        return None if row is None else _grant_of({**row, "user_id": user_id})
 
     def seal(self, user_id: str, pair: TokenPair, expires_at: datetime) -> SealedPair:
         """Seal a pair for the person's row."""
@@ -346,20 +352,29 @@ class GrantStore:
         await self._database.execute(FORGET_ATTEMPTS, JOURNAL_KEPT_DAYS)
 
     async def seal_again(self) -> int:
-        """Seal with the present key what another one sealed; return how many rows were."""
-        rows = await self._database.fetch(LIST_OTHER_KEYS, self._sealer.key_id)
-        done = 0
-        for grant in map(_grant_of, rows):
-            if not self.opens(grant):
-                continue
-            access = self._sealer.seal(self.open_access(grant), grant.user_id, ACCESS)
-            refresh = self._sealer.seal(self.open_refresh(grant), grant.user_id, REFRESH)
-            sealed = (access.blob, refresh.blob, access.key_id)
-            changed = await self._database.fetchval(
-                SEAL_AGAIN, grant.user_id, grant.version, grant.access.key_id, *sealed
-            )
-            done += changed is not None
+        """Seal with the present key what another one sealed; return how many rows were.
+
+        Rows that do not open are passed by: they keep no others from their turn.
+        """
+        done, after = 0, ""
+        while rows := await self._database.fetch(LIST_OTHER_KEYS, self._sealer.key_id, after):
+            for grant in map(_grant_of, rows):
+                done += self.opens(grant) and await self._seal_one_again(grant)
+            after = rows[-1]["user_id"]
         return done
+
+    async def under_other_keys(self) -> int:
+        """Count the grants that need a key other than the first one."""
+        return int(await self._database.fetchval(COUNT_OTHER_KEYS, self._sealer.key_id))
+
+    async def _seal_one_again(self, grant: Grant) -> bool:
+        access = self._sealer.seal(self.open_access(grant), grant.user_id, ACCESS)
+        refresh = self._sealer.seal(self.open_refresh(grant), grant.user_id, REFRESH)
+        sealed = (access.blob, refresh.blob, access.key_id)
+        changed = await self._database.fetchval(
+            SEAL_AGAIN, grant.user_id, grant.version, grant.access.key_id, *sealed
+        )
+        return changed is not None
 
 
 def _grant_of(row: Row) -> Grant:

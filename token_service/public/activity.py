@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from schemas.records import KINDS
-from services.postgres import Queries, Row
+from services.postgres import ProjectReads, Row
 from token_service.public.wording import kind as kind_words
 
 PAGE_LENGTH = 50
@@ -148,7 +148,7 @@ class ActivityPage:
 
 
 async def read_activity(
-    database: Queries, project_id: str, reader: Reader, wanted: Filter
+    mirror: ProjectReads, project_id: str, reader: Reader, wanted: Filter
 ) -> ActivityPage:
     """Read one page of the log.
 
@@ -156,16 +156,10 @@ async def read_activity(
         TryLater: Postgres does not answer.
     """
     who = (project_id, reader.procore_user_id, reader.user_id, reader.sees_all)
-    rows = await database.fetch(
-        READ_ENTRIES,
-        *who,
-        wanted.before,
-        wanted.kind,
-        wanted.held,
-        wanted.text.lower(),
-        PAGE_LENGTH + 1,
-    )
-    held = await database.fetch(READ_HELD, *who, HELD_LENGTH) if wanted.before is None else []
+    asked = (wanted.before, wanted.kind, wanted.held, wanted.text.lower(), PAGE_LENGTH + 1)
+    async with mirror.of_project(project_id) as database:
+        rows = await database.fetch(READ_ENTRIES, *who, *asked)
+        held = await database.fetch(READ_HELD, *who, HELD_LENGTH) if wanted.before is None else []
     more = len(rows) > PAGE_LENGTH
     return ActivityPage(
         entries=[_entry_of(row) for row in rows[:PAGE_LENGTH]],

@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 
 from schemas.returns import Member, Project
 from services.errors import NeedsPerson, TryLater
-from services.postgres import Queries
+from services.postgres import ProjectReads
 from token_service.public import render
 from token_service.public.ports import Ports, Session
 from token_service.public.reasons import words_for
@@ -49,13 +49,14 @@ class Desk:
     """What every page is made with.
 
     Attributes:
+        database: the workers' tables, which this service reads one project a time.
         authorize_path: where the Authorize button posts to.
         ending: set when the program is asked to end; live streams then end too.
     """
 
     pages: Pages
     ports: Ports
-    database: Queries
+    database: ProjectReads
     authorize_path: str
     ending: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from schemas.records import KINDS, Kind
-from services.postgres import Queries
+from services.postgres import ProjectReads
 from token_service.public.wording import counted, kind, lasting
 
 PageState = Literal[
@@ -120,16 +120,17 @@ class Standing:
         return "connected" if self.backfilled else "backfilling"
 
 
-async def read_standing(database: Queries, project_id: str) -> Standing:
+async def read_standing(mirror: ProjectReads, project_id: str) -> Standing:
     """Read where a project's mirror stands.
 
     Raises:
         TryLater: Postgres does not answer.
     """
-    project = await database.fetchrow(READ_PROJECT, project_id)
-    sweeps = await database.fetch(READ_SWEEPS, project_id)
-    records = await database.fetch(READ_RECORDS, project_id)
-    returns = await database.fetchrow(READ_RETURNS, project_id)
+    async with mirror.of_project(project_id) as database:
+        project = await database.fetchrow(READ_PROJECT, project_id)
+        sweeps = await database.fetch(READ_SWEEPS, project_id)
+        records = await database.fetch(READ_RECORDS, project_id)
+        returns = await database.fetchrow(READ_RETURNS, project_id)
     if project is None or returns is None:
         message = "a query without conditions on its rows always gives one"
         raise AssertionError(message)
