@@ -8,6 +8,15 @@ import msgspec
 ConnectionState = Literal["active", "paused", "disconnected"]
 
 
+class ProjectOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a project's general contractor chose on its Integrations page; all off at first.
+
+    Kept as JSON with the connection: one that a program does not know is ignored by it.
+    """
+
+    send_emails: bool = False  # Procore mails its own notifications of a delivered response
+
+
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
     """A Part3 project tied to one Procore company and project."""
 
@@ -17,6 +26,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     procore_project_id: str
     owner_user_id: str  # the Part3 user whose grant reads
     updated_at: datetime
+    options: ProjectOptions = ProjectOptions()
 
 
 class ConnectionPage(msgspec.Struct, frozen=True, kw_only=True):

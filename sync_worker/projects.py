@@ -37,8 +37,8 @@ FROM mirror.projects WHERE project_id = $1 FOR UPDATE
 """
 KEEP = """
 INSERT INTO mirror.projects AS p (project_id, procore_company_id, procore_project_id,
-  owner_user_id, reader_user_id, state, connection_updated_at)
-VALUES ($1, $2, $3, $4, $4, $5, $6)
+  owner_user_id, reader_user_id, state, connection_updated_at, options)
+VALUES ($1, $2, $3, $4, $4, $5, $6, $7)
 ON CONFLICT (project_id) DO UPDATE SET
   procore_company_id = EXCLUDED.procore_company_id,
   procore_project_id = EXCLUDED.procore_project_id,
@@ -46,6 +46,7 @@ ON CONFLICT (project_id) DO UPDATE SET
   reader_user_id = EXCLUDED.owner_user_id,
   state = EXCLUDED.state,
   connection_updated_at = EXCLUDED.connection_updated_at,
+  options = EXCLUDED.options,
   attention_reason = NULL, attention_message = NULL, attention_mended_by = NULL,
   attention_since = NULL, probe_after = NULL, hook_due_at = now() + interval '1 minute',
   returns_due_at = now()
@@ -182,6 +183,7 @@ class Projects:
                 connection.owner_user_id,
                 connection.state,
                 connection.updated_at,
+                msgspec.to_builtins(connection.options),
             )
             began = connection.state == "active" and (
                 known is None

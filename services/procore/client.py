@@ -231,9 +231,12 @@ class Procore:
         comment: str,
         upload_ids: tuple[str, ...],
         whose: str,
+        send_emails: bool = False,
         before_sending: BeforeSending | None = None,
     ) -> None:
-        """Answer in an approver's row; nobody is mailed. Raises as `post_reply`.
+        """Answer in an approver's row. Raises as `post_reply`.
+
+        Without `send_emails` Procore mails nobody of it.
 
         The success body is an array in some descriptions and an object in others, so it is not
         read: what arrived is read back from the submittal.
@@ -249,7 +252,7 @@ class Procore:
             params={
                 "project_id": place.project_id,
                 "submittal_id": submittal_id,
-                "send_emails": "false",
+                "send_emails": "true" if send_emails else "false",
             },
             json={"submittal_approver": row},
             before_sending=before_sending,

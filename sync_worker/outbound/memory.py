@@ -4,6 +4,7 @@ from typing import Protocol
 
 import msgspec
 
+from schemas.connections import ProjectOptions
 from schemas.records import Kind, Person
 from schemas.returns import Return
 from services.postgres import Postgres
@@ -13,7 +14,7 @@ from sync_worker.outbound.versions import SeenVersion, seen_version
 
 CONNECTION = """
 SELECT state, procore_company_id, procore_project_id, reader_user_id, attention_reason,
-       attention_message, attention_mended_by
+       attention_message, attention_mended_by, options
 FROM mirror.projects WHERE project_id = $1
 """
 OURS = """
@@ -40,6 +41,7 @@ class Tie(msgspec.Struct, frozen=True, kw_only=True):
     attention_reason: str | None = None
     attention_message: str | None = None
     attention_mended_by: Person | None = None
+    options: ProjectOptions = ProjectOptions()
 
 
 class Memory(Protocol):
@@ -84,6 +86,7 @@ class PostgresMemory:
             attention_reason=row["attention_reason"],
             attention_message=row["attention_message"],
             attention_mended_by=msgspec.convert(mended_by, Person) if mended_by else None,
+            options=msgspec.convert(row["options"], ProjectOptions),
         )
 
     async def seen(self, answer: Return) -> SeenVersion | None:

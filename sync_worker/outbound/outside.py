@@ -95,9 +95,10 @@ class ProcoreWrites(ProcoreReads, Protocol):
         comment: str,
         upload_ids: tuple[str, ...],
         whose: str,
+        send_emails: bool = False,
         before_sending: BeforeSending | None = None,
     ) -> None:
-        """Answer in an approver row; nobody is mailed by us."""
+        """Answer in an approver row; Procore mails nobody unless `send_emails`."""
 
 
 class Teams(Protocol):

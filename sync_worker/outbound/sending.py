@@ -78,6 +78,7 @@ class Sender:
                     comment=errand.outgoing.body,
                     upload_ids=upload_ids,
                     whose=errand.whose,
+                    send_emails=errand.tie.options.send_emails,
                     before_sending=self._arm(errand, response),
                 )
                 return approver_id

@@ -105,6 +105,7 @@ class FakeProcore:
     late: list[Callable[[], object]] = field(default_factory=list)
     late_since: datetime | None = None
     executed: int = 0
+    mailed: list[bool] = field(default_factory=list)
     answers_401: bool = False
     refusal: Exception | None = None
     _before: Rfi | Submittal | None = None
@@ -251,8 +252,11 @@ class FakeProcore:
         comment: str,
         upload_ids: tuple[str, ...],
         whose: str,
+        send_emails: bool = False,
         before_sending: BeforeSending | None = None,
     ) -> None:
+        self.mailed.append(send_emails)
+
         def execute() -> str:
             assert isinstance(self.record, Submittal)
             self.executed += 1

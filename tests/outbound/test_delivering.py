@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from schemas.connections import ProjectOptions
 from schemas.records import Person
 from services.errors import OutcomeUnknown, TryLater
 from services.procore.errors import AppNotInstalled, Refused
@@ -555,3 +556,14 @@ async def test_a_company_without_the_app_is_asked_once_and_then_left_alone() -> 
     bench.memory.connection = Tie(state="active", place=PLACE, reader_user_id="u-owner")
     await bench.until_due()
     assert bench.task.state == "delivered"
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+async def test_procore_mails_of_a_response_only_where_the_project_chose_so(chosen: bool) -> None:
+    bench = submittal_bench()
+    options = ProjectOptions(send_emails=chosen)
+    bench.memory.connection = Tie(
+        state="active", place=PLACE, reader_user_id="u-owner", options=options
+    )
+    assert (await bench.attempt()).state == "delivered"
+    assert bench.procore.mailed == [chosen]

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 from starlette.requests import Request
 
+from schemas.connections import ProjectOptions
 from schemas.dispositions import PARTIES, Confirmation, Proposal, SeenResponse
 from schemas.records import Disposition
 from schemas.returns import Member, Project
@@ -145,6 +146,13 @@ class FakeConnections:
             owner_name=order.owner_name,
             connected_at=LONG_AGO,
         )
+
+    async def choose(self, project_id: str, by_user_id: str, options: ProjectOptions) -> None:
+        known = self.by_project.get(project_id)
+        if known is None or known.state == "disconnected":
+            message = "not connected"
+            raise NeedsPerson(message, reason="not_connected")
+        self.by_project[project_id] = replace(known, options=options)
 
     async def disconnect(self, project_id: str, by_user_id: str) -> None:
         present = self.by_project[project_id]

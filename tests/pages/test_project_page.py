@@ -251,3 +251,24 @@ async def test_an_open_stream_does_not_hold_up_the_end_of_the_program(
     await anext(events)
     ending.set()
     assert [event async for event in events] == []
+
+
+async def test_a_general_contractor_chooses_the_options_and_the_others_see_them(
+    gina: Visitor, ada: Visitor, world: World, mirror: Postgres
+) -> None:
+    await connect(world)
+    await all_over(mirror)
+    await gina.open(PAGE)
+    assert not world.connections.by_project["p-1"].options.send_emails
+    await gina.press("Save options", send_emails="yes")
+    assert world.connections.by_project["p-1"].options.send_emails
+    ticked = gina.page.select_one("#option-send_emails")
+    assert ticked is not None
+    assert ticked.has_attr("checked")
+    await ada.open(PAGE)
+    assert "Save options" not in ada.buttons
+    assert "notifications of returned submittals Yes" in ada.text
+    token = next(v.csrf_token for v in world.sessions.visits.values() if v.user_id == ADA.user_id)
+    refused = await ada.send(f"{PAGE}/options", {"csrf_token": token})
+    assert (refused.status, "Only a General Contractor" in refused.text) == (403, True)
+    assert world.connections.by_project["p-1"].options.send_emails

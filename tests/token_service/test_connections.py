@@ -5,6 +5,7 @@ from datetime import datetime
 import httpx2
 import pytest
 
+from schemas.connections import ProjectOptions
 from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.hook_secrets import hook_secret
 from tests.token_service.conftest import ANNA, BEN, Part3Host, Running, replica, ring
@@ -363,3 +364,29 @@ async def test_what_a_person_connected_is_listed_for_them(connections: Connectio
     assert await connections.owned_by("ben") == []
     await connections.disconnect("p-1", "anna")
     assert await connections.owned_by("anna") == []
+
+
+async def test_what_was_chosen_is_told_to_the_workers_as_a_change(
+    connections: ConnectionStore, running: Running
+) -> None:
+    await connections.create(order())
+    before = await connections.get("p-1")
+    assert before is not None
+    assert before.options == ProjectOptions()
+    await connections.choose("p-1", "anna", ProjectOptions(send_emails=True))
+    (told,) = (await connections.changed(before.updated_at, None)).items
+    assert told.options.send_emails
+    view = await connections.view("p-1")
+    assert view is not None
+    assert view.options.send_emails
+    written = await running.database.fetchval(
+        "SELECT detail->>'send_emails' FROM authority.audit WHERE event = 'connection.options'"
+    )
+    assert written == "true"
+    # the very same choice again is no change
+    await connections.choose("p-1", "anna", ProjectOptions(send_emails=True))
+    assert (await connections.changed(told.updated_at, None)).items == ()
+    await connections.disconnect("p-1", "anna")
+    with pytest.raises(NeedsPerson) as caught:
+        await connections.choose("p-1", "anna", ProjectOptions())
+    assert caught.value.reason == "not_connected"

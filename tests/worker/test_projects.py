@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from schemas.connections import ProjectOptions
 from services.procore.errors import AppNotInstalled, NotAllowed
 from tests.worker.bench import Bench
 from tests.worker.sides import OWNER, PROJECT, START, later, member, rfi_json
@@ -246,3 +247,10 @@ async def test_an_owner_who_is_no_admin_any_more_is_not_asked_every_time(bench: 
     for _ in range(4):
         _ = await bench.worker.readers.return_to_owner()
     assert len(bench.procore.calls) <= asked + 1
+
+
+async def test_what_the_contractor_chose_is_heard_with_the_connection(bench: Bench) -> None:
+    await bench.connect()
+    assert (await bench.rows("projects"))[0]["options"]["send_emails"] is False
+    await bench.connect(options=ProjectOptions(send_emails=True))
+    assert (await bench.rows("projects"))[0]["options"]["send_emails"] is True

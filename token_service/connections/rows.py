@@ -3,7 +3,7 @@
 CONNECTION_COLUMNS = """
 project_id, project_name, procore_company_id, procore_company_name, procore_project_id,
 procore_project_name, owner_user_id, owner_name, state, generation, once, hook_id, hook_state,
-activated_at, created_at, updated_at, changed_seq
+activated_at, created_at, updated_at, changed_seq, options
 """
 # what anybody but the one who creates it may see
 KNOWN = "state <> 'creating' AND activated_at IS NOT NULL"
@@ -52,6 +52,10 @@ WHERE project_id = $1 AND generation = $2 AND state = 'creating'
 """
 END = f"""
 UPDATE authority.connections SET state = 'disconnected', disconnected_at = now()
+WHERE project_id = $1 AND state IN ('active', 'paused') RETURNING {CONNECTION_COLUMNS}
+"""  # noqa: S608 - constants
+SET_OPTIONS = f"""
+UPDATE authority.connections SET options = options || $2
 WHERE project_id = $1 AND state IN ('active', 'paused') RETURNING {CONNECTION_COLUMNS}
 """  # noqa: S608 - constants
 LIST_STALE_CLAIMS = f"""

@@ -1,6 +1,8 @@
 """Orders, rows and places: one into the other."""
 
-from schemas.connections import Connection
+import msgspec
+
+from schemas.connections import Connection, ProjectOptions
 from services.errors import NeedsPerson
 from services.postgres import Row
 from token_service.audit import Entry
@@ -98,6 +100,7 @@ def view_of(row: Row) -> ConnectionView:
         owner_user_id=row["owner_user_id"],
         owner_name=row["owner_name"],
         connected_at=row["activated_at"],
+        options=options_of(row),
     )
 
 
@@ -110,7 +113,13 @@ def connection_of(row: Row) -> Connection:
         procore_project_id=row["procore_project_id"],
         owner_user_id=row["owner_user_id"],
         updated_at=row["updated_at"],
+        options=options_of(row),
     )
+
+
+def options_of(row: Row) -> ProjectOptions:
+    """Return what was chosen; an option of a newer program is left out."""
+    return msgspec.convert(row["options"], ProjectOptions)
 
 
 def sequence_of(cursor: str | None) -> int:

@@ -4,11 +4,13 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
+import msgspec
 import structlog
 
-from schemas.connections import Connection, ConnectionPage
+from schemas.connections import Connection, ConnectionPage, ProjectOptions
 from services.errors import NeedsPerson, TryLater
 from services.postgres import Postgres, Queries, Row, UniqueViolation
 from token_service.audit import write_entry
@@ -155,6 +157,18 @@ class ConnectionStore:
         log.info("connection.ended", project_id=project_id)
         with suppress(TryLater):
             await self.remove_hooks(project_id)
+
+    async def choose(self, project_id: str, by_user_id: str, options: ProjectOptions) -> None:
+        """Keep what was chosen for a connected project, with who chose it."""
+        chosen = msgspec.to_builtins(options)
+        async with self._database.transaction() as database:
+            row = await database.fetchrow(rows.SET_OPTIONS, project_id, chosen)
+            if row is None:
+                message = "the project is not connected any more"
+                raise NeedsPerson(message, reason="not_connected")
+            made = entry("connection.options", place_of(row), by_user_id)
+            await write_entry(database, replace(made, detail={**made.detail, **chosen}))
+        log.info("connection.options", project_id=project_id, **chosen)
 
     async def ensure_hook(self, project_id: str) -> HookOutcome | None:
         """Compare the hook with what it should be and mend it; None without a live connection.

@@ -5,13 +5,13 @@ person must mend is `NeedsPerson`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
 from starlette.requests import Request
 
-from schemas.connections import ConnectionState
+from schemas.connections import ConnectionState, ProjectOptions
 from schemas.dispositions import Party, Proposal
 from schemas.records import Disposition
 from schemas.returns import Project
@@ -89,6 +89,7 @@ class ConnectionView:
     owner_user_id: str
     owner_name: str
     connected_at: datetime
+    options: ProjectOptions = field(default_factory=ProjectOptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +127,9 @@ class Connections(Protocol):
                 Procore says against the hook, e.g. `not_permitted`, `app_not_installed`.
             TryLater: Procore or Postgres does not answer; nothing half-made stays.
         """
+
+    async def choose(self, project_id: str, by_user_id: str, options: ProjectOptions) -> None:
+        """Keep what was chosen for a connected project; raises NeedsPerson `not_connected`."""
 
     async def disconnect(self, project_id: str, by_user_id: str) -> None:
         """Stop both directions and remove the hook; once more is harmless. Raises TryLater."""

@@ -1,9 +1,13 @@
 """Project settings, Integrations: the connection's state, its progress, disconnecting."""
 
+from dataclasses import dataclass
+
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from schemas.connections import ProjectOptions
 from token_service.public.entry import (
     GENERAL_CONTRACTOR,
     Desk,
@@ -29,6 +33,25 @@ STATE_WORDS: dict[PageState, tuple[str, str]] = {  # the word people see, and it
     "attention": ("Attention", "bad"),
     "disconnected": ("Disconnected", ""),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One option as people tick it; `name` is its field in `ProjectOptions`."""
+
+    name: str
+    words: str
+    hint: str
+
+
+CHOICES = (
+    Choice(
+        "send_emails",
+        "Let Procore mail its own notifications of returned submittals",
+        "Whom Procore mails is set there. Without it, nobody is mailed. Bringing everything over "
+        "for the first time never mails anybody.",
+    ),
+)
 ONLY_CONTRACTORS = Refusal(
     403,
     "Only a General Contractor can do this",
@@ -75,6 +98,7 @@ async def show_project(desk: Desk, request: Request) -> Response:
         attention=standing.attention if state == "attention" else None,
         health=health_of(standing, activity_path, paused=state == "attention"),
         live=live_values(standing),
+        choices=CHOICES,
         asking=connected and visit.may_connect and request.query_params.get("ask") == "disconnect",
     )
 
@@ -99,6 +123,18 @@ async def _owner_note(desk: Desk, visit: Visit, connection: ConnectionView | Non
         "Reading goes on with another General Contractor who has authorized, if there is one. "
         f"{name} can authorize again under Account settings, Integrations."
     )
+
+
+async def choose_options(desk: Desk, request: Request) -> Response:
+    """Keep what a General Contractor chose for the project."""
+    visit = await member_of_project(desk, request)
+    fields = await own_form(desk, request, visit.session)
+    if not visit.may_connect:
+        raise Refused(ONLY_CONTRACTORS, visit.session)
+    ticked = {choice.name: fields.get(choice.name) == "yes" for choice in CHOICES}
+    options = msgspec.convert(ticked, ProjectOptions)
+    await desk.ports.connections.choose(visit.project.id, visit.session.user_id, options)
+    return see(visit.integrations_path)
 
 
 async def disconnect_project(desk: Desk, request: Request) -> Response:
@@ -130,5 +166,6 @@ def routes(desk: Desk) -> list[Route]:
     return [
         Route(PATH, guarded(desk, show_project), methods=["GET"]),
         Route(f"{PATH}/progress", guarded(desk, show_progress), methods=["GET"]),
+        Route(f"{PATH}/options", guarded(desk, choose_options), methods=["POST"]),
         Route(f"{PATH}/disconnect", guarded(desk, disconnect_project), methods=["POST"]),
     ]
