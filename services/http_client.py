@@ -10,9 +10,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import httpcore2
 import httpx2
 import structlog
 
+from services.checked_connections import CheckedTransport
 from services.errors import ConnectorError
 
 CONNECT_TIMEOUT_S = 5.0
@@ -58,6 +60,9 @@ class HttpClient:
         name: of the side, for messages and the log.
         connections: the most at once; callers beyond wait in front of the pool, where a cancelled
             wait costs nothing.
+        read_timeout_s: the longest silence of an answer.
+        transport: instead of the network, for tests.
+        backend: opens the connections, where it matters whereto.
     """
 
     def __init__(
@@ -67,11 +72,13 @@ class HttpClient:
         connections: int = 20,
         read_timeout_s: float = READ_TIMEOUT_S,
         transport: httpx2.AsyncBaseTransport | None = None,
+        backend: httpcore2.AsyncNetworkBackend | None = None,
     ) -> None:
         self.name = name
         self._connections = connections
         self._read_timeout_s = read_timeout_s
         self._transport = transport
+        self._backend = backend
         self._turns = asyncio.Semaphore(connections)
         self._client = self._new()
         self._retired: list[httpx2.AsyncClient] = []
@@ -79,14 +86,18 @@ class HttpClient:
         self._under_way: set[asyncio.Task[Answer]] = set()
 
     def _new(self) -> httpx2.AsyncClient:
+        limits = httpx2.Limits(
+            max_connections=self._connections, max_keepalive_connections=self._connections
+        )
+        transport = self._transport
+        if transport is None and self._backend is not None:
+            transport = CheckedTransport(self._backend, limits)
         return httpx2.AsyncClient(
-            transport=self._transport,
+            transport=transport,
             timeout=httpx2.Timeout(
                 self._read_timeout_s, connect=CONNECT_TIMEOUT_S, pool=self._read_timeout_s
             ),
-            limits=httpx2.Limits(
-                max_connections=self._connections, max_keepalive_connections=self._connections
-            ),
+            limits=limits,
             follow_redirects=False,
             trust_env=False,
             headers={"accept-encoding": "identity", "user-agent": "part3-procore-connector"},

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from schemas.notices import DEAD_LETTERS, WORKER_GROUP, Outcome
+from services.checked_connections import CheckedBackend
 from services.http_client import HttpClient
 from services.kafka import ConsumedRecord, ConsumerSettings, NoticeConsumer, Publisher
 from services.metrics import Metrics
@@ -12,7 +13,8 @@ from services.part3.client import Part3
 from services.postgres import Postgres, open_postgres
 from services.procore.call import Caller
 from services.procore.client import Procore
-from services.procore.files import Files, Origins, origin_of, origins_of
+from services.procore.files import Files
+from services.procore.origins import Origins, origin_of, origins_of
 from services.service_tokens import issue_service_token
 from services.token_client import TokenClient
 from sync_worker.consume import TOPICS, Intake, Wakers
@@ -63,7 +65,13 @@ async def assembled(settings: WorkerSettings, metrics: Metrics) -> AsyncIterator
         outcomes = await open_things.enter_async_context(
             Outcomes(publisher, measures.outcomes_dropped)
         )
-        clients = [HttpClient(name) for name in ("Procore", "storage", "Part3", "token service")]
+        origins = _origins(settings)
+        clients = [
+            HttpClient("Procore"),
+            HttpClient("storage", backend=CheckedBackend(origins.literal)),
+            HttpClient("Part3"),
+            HttpClient("token service"),
+        ]
         for client in clients:
             _ = open_things.push_async_callback(client.close)
         yield _worker(settings, postgres, publisher, measures, outcomes, *clients)

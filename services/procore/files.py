@@ -1,15 +1,12 @@
 """The bytes of files: downloads that are whole or a failure, uploads under the author's grant.
 
-Source: Procore API contract, section 5. Addresses are opaque and short-lived, hosts change; the
-bearer goes to Procore's own hosts only, since storage rejects or leaks it.
+Source: Procore API contract, section 5. Addresses are short-lived; the bearer goes to Procore's own
+hosts only, since storage rejects or leaks it. A download that was cut goes on where it stopped.
 """
 
 import asyncio
-import hashlib
-import ipaddress
 import mimetypes
-import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -17,22 +14,33 @@ from typing import IO, Any
 import httpx2
 
 from schemas.connections import AccessToken
+from services.checked_connections import AddressRefused
 from services.errors import OutcomeUnknown, TryLater
 from services.http_client import HttpClient, NoAnswer, NotSent
+from services.procore.arriving import BEYOND, PART, Arriving
 from services.procore.call import Caller, Tokens, json_of
 from services.procore.errors import Refused
 from services.procore.models import Attachment, Place
-from services.settings import is_loopback
+from services.procore.origins import OriginRefused, Origins, joined, origin_of
 
 MOST_REDIRECTS = 5
+MOST_CUTS = 3
+"""How often a download goes on at once after a cut, each time with a part more."""
+
 CHUNK_BYTES = 256 * 1024
 STORAGE_DEADLINE_S = 600.0
 UNTYPED = "application/octet-stream"
 SUCCESS = range(200, 300)
 UNAUTHORIZED = 401
 REDIRECTS = (301, 302, 303, 307, 308)
-PROCORE_HOSTS = "https://*.procore.com"
-NO_ORIGIN = "an address that is no URL"
+PAGE_TYPES = {
+    "text/html": (".html", ".htm", ".xhtml"),
+    "application/json": (".json", ".geojson"),
+    "application/problem+json": (".json",),
+}
+"""Types of error pages, with the names that may truly have them."""
+
+PAGE_BEGINNINGS = (b"<!doctype html", b"<html", b'<?xml version="1.0" encoding="utf-8"?>\n<error>')
 
 
 class FileNotWhole(TryLater):
@@ -46,14 +54,8 @@ class _TokenRefused(FileNotWhole):
     """A 401 to a call that carried an access token."""
 
 
-class OriginRefused(TryLater):
-    """The address leads where files may not come from, so nothing was asked there."""
-
-    def __init__(self, origin: str) -> None:
-        super().__init__(
-            f"files may not come from {origin}: if it is Procore's, add it to PROCORE_FILE_ORIGINS",
-            reason="file_origin_refused",
-        )
+class _Cut(FileNotWhole):
+    """The body stopped in the middle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,40 +65,6 @@ class FileBytes:
     sha256: str
     size: int
     content_type: str
-
-
-@dataclass(frozen=True, slots=True)
-class Origins:
-    """Which origins files may come from and go to.
-
-    Args:
-        allowed: origins; `*` stands for one label of a host.
-        own: origins of the settings' URLs, which may be private addresses.
-        api: origin of the API, which gets the bearer.
-    """
-
-    allowed: tuple[str, ...]
-    own: tuple[str, ...]
-    api: str
-
-    def takes_bearer(self, url: str) -> bool:
-        """Tell whether the bearer may go there."""
-        origin = origin_of(url)
-        return origin == self.api or _matches(origin, PROCORE_HOSTS)
-
-    async def check(self, url: str) -> None:
-        """Raise OriginRefused unless a file may come from there."""
-        origin = origin_of(url)
-        if origin in self.own or origin in self.allowed:
-            return
-        if not any(_matches(origin, pattern) for pattern in self.allowed):
-            raise OriginRefused(origin)
-        # The name is resolved once more by the call itself, and may lead elsewhere then: only TLS
-        # makes sure that whoever answers is the host that fits the pattern.
-        if not origin.startswith("https://"):
-            raise OriginRefused(origin)
-        if await _leads_inside(httpx2.URL(url).host):
-            raise OriginRefused(origin)
 
 
 @dataclass(slots=True)
@@ -114,6 +82,8 @@ class Files:
     ) -> FileBytes:
         """Write an attachment's bytes to `into`; memory stays flat.
 
+        What an earlier attempt left there is gone on with, if the storage allows it.
+
         Raises:
             FileNotWhole: it must be tried again, with the record's fresh address.
             TryLater, NeedsPerson: no grant, or the storage is down.
@@ -122,52 +92,61 @@ class Files:
             message = f"Procore gives no address for {attachment.name}"
             raise FileNotWhole(message)
         async with self._turns:
-            url = _joined(self.caller.base_url, attachment.url)
-            for _ in range(MOST_REDIRECTS):
-                got = await self._fetch(place, attachment, url, into, whose)
-                if isinstance(got, FileBytes):
-                    return got
-                url = _joined(url, got)
+            arriving = await Arriving.at(into)
+            for _ in range(MOST_CUTS):
+                before = arriving.size
+                try:
+                    return await self._follow(place, attachment, arriving, whose)
+                except _Cut:
+                    if arriving.size <= before or not arriving.headers:
+                        raise
+            return await self._follow(place, attachment, arriving, whose)
+
+    async def _follow(
+        self, place: Place, attachment: Attachment, arriving: Arriving, whose: str
+    ) -> FileBytes:
+        """Go from the attachment's address to wherever the bytes are."""
+        url = joined(self.caller.base_url, attachment.url or "")
+        for _ in range(MOST_REDIRECTS):
+            got = await self._fetch(place, attachment, url, arriving, whose)
+            if isinstance(got, FileBytes):
+                return got
+            url = joined(url, got)
         message = f"the address of {attachment.name} redirects in circles"
         raise FileNotWhole(message)
 
     async def _fetch(
-        self, place: Place, attachment: Attachment, url: str, into: Path, whose: str
+        self, place: Place, attachment: Attachment, url: str, arriving: Arriving, whose: str
     ) -> FileBytes | str:
         """Follow one address; return the bytes, or where it sends us."""
-        await self.origins.check(url)
+        self.origins.check(url)
         if not self.origins.takes_bearer(url):
-            return await self._get(attachment, url, into, {})
+            return await self._get(attachment, url, arriving, {})
         token = await self.tokens.access_token(whose)
         try:
-            return await self._get(attachment, url, into, _signed(place, token))
+            return await self._get(attachment, url, arriving, _signed(place, token))
         except _TokenRefused:
             token = await self.tokens.replacement_for(whose, token)
-            return await self._get(attachment, url, into, _signed(place, token))
+            return await self._get(attachment, url, arriving, _signed(place, token))
 
     async def _get(
-        self, attachment: Attachment, url: str, into: Path, headers: dict[str, str]
+        self, attachment: Attachment, url: str, arriving: Arriving, signed: dict[str, str]
     ) -> FileBytes | str:
         try:
-            async with self.storage.streaming("GET", url, headers=headers) as answer:
+            async with self.storage.streaming(
+                "GET", url, headers=signed | arriving.headers
+            ) as answer:
                 if answer.status_code in REDIRECTS and "location" in answer.headers:
                     return str(answer.headers["location"])
-                if answer.status_code == UNAUTHORIZED and headers:
+                if answer.status_code == UNAUTHORIZED and signed:
                     message = f"{attachment.name}: Procore refused the access token"
                     raise _TokenRefused(message)
-                if answer.status_code not in SUCCESS:
-                    message = f"{attachment.name}: the storage answered {answer.status_code}"
-                    raise FileNotWhole(message)
-                kind = answer.headers.get("content-type", "").split(";")[0].strip()
-                _refuse_error_page(attachment, kind)
-                sha256, size = await _written(into, answer.aiter_raw(CHUNK_BYTES))
+                return await _received(attachment, arriving, answer)
+        except AddressRefused as error:
+            raise OriginRefused(origin_of(url)) from error
         except (NotSent, NoAnswer) as error:
             message = f"{attachment.name}: {error}"
-            raise FileNotWhole(message) from error
-        if size == 0:
-            message = f"{attachment.name} arrived empty"
-            raise FileNotWhole(message)
-        return FileBytes(sha256, size, _type_of(attachment, kind))
+            raise _Cut(message) from error
 
     async def upload(
         self, place: Place, path: Path, name: str, content_type: str, *, whose: str
@@ -196,7 +175,7 @@ class Files:
             raise TryLater(str(error), reason="procore_down") from error
         told = json_of(answer)
         uuid, url, fields = _instructions(told)
-        await self.origins.check(url)
+        self.origins.check(url)
         file = await asyncio.to_thread(path.open, "rb")
         try:
             await self._store(url, fields, name, file, content_type)
@@ -215,6 +194,8 @@ class Files:
                 files={"file": (name, file, content_type)},
                 deadline_s=STORAGE_DEADLINE_S,
             )
+        except AddressRefused as error:
+            raise OriginRefused(origin_of(url)) from error
         except (NotSent, NoAnswer) as error:
             message = f"the storage did not take {name}: {error}"
             raise TryLater(message, reason="procore_down") from error
@@ -225,27 +206,6 @@ class Files:
             raise TryLater(message, reason="procore_down")
 
 
-def origin_of(url: str) -> str:
-    """Return a URL's origin in lower case, without a default port; no origin for what is no URL.
-
-    Read by the client that will call it, so that both mean the same host.
-    """
-    try:
-        parts = httpx2.URL(url)
-    except httpx2.InvalidURL:
-        return NO_ORIGIN
-    given = f":{parts.port}" if parts.port is not None else ""
-    host = f"[{parts.host}]" if ":" in parts.host else parts.host
-    return f"{parts.scheme}://{host}{given}".lower()
-
-
-def _joined(base: str, address: str) -> str:
-    try:
-        return str(httpx2.URL(base).join(address))
-    except httpx2.InvalidURL as error:
-        raise OriginRefused(NO_ORIGIN) from error
-
-
 def _signed(place: Place, token: AccessToken) -> dict[str, str]:
     return {
         "authorization": f"Bearer {token.access_token}",
@@ -253,69 +213,76 @@ def _signed(place: Place, token: AccessToken) -> dict[str, str]:
     }
 
 
-def origins_of(urls: Sequence[str]) -> tuple[str, ...]:
-    """Return the origins of some URLs."""
-    return tuple(origin_of(url) for url in urls)
-
-
-def _matches(origin: str, pattern: str) -> bool:
-    """Tell whether an origin fits a pattern in which `*` is exactly one label."""
-    mine, theirs = origin.split("."), pattern.lower().split(".")
-    if len(mine) != len(theirs):
-        return False
-    for own, wanted in zip(mine, theirs, strict=True):
-        if wanted.endswith("*"):
-            prefix = wanted[:-1]
-            label = own.removeprefix(prefix)
-            if not own.startswith(prefix) or not label or set(label) & set("/:@"):
-                return False
-        elif own != wanted:
-            return False
-    return True
-
-
-async def _leads_inside(host: str) -> bool:
-    """Tell whether a host is, or resolves to, an address that is not public."""
-    if is_loopback(host):
-        return True
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, 443, type=socket.SOCK_STREAM)
-    except OSError:
-        return False  # the call itself will fail, and say so
-    return any(not ipaddress.ip_address(address[4][0]).is_global for address in found)
-
-
 def _refuse_error_page(attachment: Attachment, kind: str) -> None:
-    if kind == "text/html" and not attachment.name.lower().endswith((".html", ".htm")):
-        message = f"{attachment.name} arrived as an HTML page"
+    names = PAGE_TYPES.get(kind)
+    if names is not None and not attachment.name.lower().endswith(names):
+        message = f"{attachment.name} arrived as {kind}, which is an error page"
         raise FileNotWhole(message)
 
 
-async def _written(into: Path, chunks: AsyncIterator[bytes]) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
+def _looks_like_a_page(attachment: Attachment, beginning: bytes) -> bool:
+    """Tell an error page that calls itself something else."""
+    if attachment.name.lower().endswith((".html", ".htm", ".xhtml", ".xml", ".txt")):
+        return False
+    return beginning.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(PAGE_BEGINNINGS)
+
+
+def _total_of(content_range: str) -> int | None:
+    """Return the length of the whole file, of `bytes 5-9/10`, if it is said."""
+    total = content_range.rpartition("/")[2]
+    return int(total) if total.isdecimal() else None
+
+
+async def _received(
+    attachment: Attachment, arriving: Arriving, answer: httpx2.Response
+) -> FileBytes:
+    """Write what an answer brings after what is here already. Raises FileNotWhole."""
+    status, headers, name = answer.status_code, answer.headers, attachment.name
+    total = _total_of(headers.get("content-range", ""))
+    if status == BEYOND:
+        if total == arriving.size:  # all of it was here: only what followed had failed
+            return FileBytes(arriving.sha256, total, _type_of(attachment, ""))
+        await arriving.forget()
+    if status not in SUCCESS:
+        message = f"{name}: the storage answered {status}"
+        raise FileNotWhole(message)
+    kind = headers.get("content-type", "").split(";")[0].strip().lower()
+    _refuse_error_page(attachment, kind)
+    if not await arriving.open(status, headers):
+        message = f"{name}: the storage gave another part than was asked for"
+        raise FileNotWhole(message)
+    await _written(attachment, arriving, answer.aiter_raw(CHUNK_BYTES))
+    if status == PART and total is not None and arriving.size != total:
+        message = f"{name}: {total} bytes were announced, and {arriving.size} came"
+        await arriving.forget()
+        raise FileNotWhole(message)
+    if arriving.size == 0:
+        message = f"{name} arrived empty"
+        raise FileNotWhole(message)
+    return FileBytes(arriving.sha256, arriving.size, _type_of(attachment, kind))
+
+
+async def _written(
+    attachment: Attachment, arriving: Arriving, chunks: AsyncIterator[bytes]
+) -> None:
     until = asyncio.get_running_loop().time() + STORAGE_DEADLINE_S
-    file = await asyncio.to_thread(into.open, "wb")
     try:
         async for chunk in chunks:
-            digest.update(chunk)
-            size += len(chunk)
-            await asyncio.to_thread(file.write, chunk)
+            if arriving.size == 0 and _looks_like_a_page(attachment, chunk):
+                message = f"{attachment.name} arrived as an error page"
+                raise FileNotWhole(message)
+            await arriving.take(chunk)
             if asyncio.get_running_loop().time() > until:
-                message = f"a file did not come whole in {STORAGE_DEADLINE_S:.0f} s"
+                message = f"{attachment.name} did not come whole in {STORAGE_DEADLINE_S:.0f} s"
                 raise FileNotWhole(message)
     finally:
-        await asyncio.to_thread(file.close)
-    return digest.hexdigest(), size
+        await arriving.close()
 
 
 def _type_of(attachment: Attachment, kind: str) -> str:
     guessed, _ = mimetypes.guess_type(attachment.name)
     said = attachment.content_type or kind
-    return (
-        said
-        if said and said != "application/octet-stream"
-        else guessed or said or "application/octet-stream"
-    )
+    return said if said and said != UNTYPED else guessed or said or UNTYPED
 
 
 def _instructions(told: Any) -> tuple[str, str, dict[str, str]]:

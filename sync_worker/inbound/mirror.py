@@ -1,8 +1,7 @@
 """Bring one record's present state into Part3: translate, compare, put, copy files, put again."""
 
-import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from services.part3.client import Outdated
 from services.procore.files import FileBytes
 from services.procore.models import Attachment, Place, Rfi, Submittal
 from sync_worker.inbound.content_version import with_content_version
+from sync_worker.inbound.partials import Partials, default_folder
 from sync_worker.inbound.stored import Records, Stored
 from sync_worker.inbound.translate import attachments_of, translate_rfi, translate_submittal
 from sync_worker.leases import Key
@@ -77,6 +77,7 @@ class Mirror:
     procore: Downloads
     part3: Puts
     records: Records
+    partials: Partials = field(default_factory=lambda: Partials(default_folder()))
 
     async def bring(
         self,
@@ -191,16 +192,16 @@ class Mirror:
         fault: ConnectorError | None = None
         for attachment in missing:
             try:
-                known[attachment.id] = await self._copy(reader, attachment)
+                known[attachment.id] = await self.copy(reader, attachment)
             except ConnectorError as error:
                 fault = error
                 if isinstance(error, NeedsPerson):
                     break  # the grant is lost, so the next one fails likewise
         return fault
 
-    async def _copy(self, reader: Reader, attachment: Attachment) -> File:
-        with tempfile.TemporaryDirectory(prefix="connector-") as folder:
-            path = Path(folder) / "bytes"
+    async def copy(self, reader: Reader, attachment: Attachment) -> File:
+        """Bring one file to Part3. Raises TryLater; what has come by then is gone on with."""
+        async with self.partials.place_of(reader.project_id, attachment.id) as path:
             got = await self.procore.download(reader.place, attachment, path, whose=reader.whose)
             file = File(
                 sha256=got.sha256,

@@ -20,8 +20,9 @@ from services.part3.client import Part3
 from services.procore.call import Caller
 from services.procore.client import Procore
 from services.procore.errors import GrantRefused
-from services.procore.files import Files, Origins
+from services.procore.files import Files
 from services.procore.models import Place
+from services.procore.origins import Origins
 from services.token_client import TokenClient
 from sync_worker.outbound.memory import Tie
 from sync_worker.outbound.outside import (

@@ -12,8 +12,9 @@ from schemas.connections import AccessToken
 from services.http_client import HttpClient
 from services.procore.call import Caller
 from services.procore.client import Procore
-from services.procore.files import Files, Origins
+from services.procore.files import Files
 from services.procore.models import Place
+from services.procore.origins import Origins
 
 API = "https://api.procore.test"
 PLACE = Place(company_id="77", project_id="501")

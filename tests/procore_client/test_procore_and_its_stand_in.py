@@ -19,8 +19,9 @@ from services.http_client import HttpClient
 from services.procore.call import Caller
 from services.procore.client import Procore
 from services.procore.errors import NotVisible
-from services.procore.files import FileNotWhole, Files, Origins
+from services.procore.files import FileNotWhole, Files
 from services.procore.models import Place
+from services.procore.origins import Origins
 from services.procore.pacer import Priority
 from tests.sandbox.procore.conftest import world as world  # noqa: PLC0414 - a fixture
 from tests.sandbox.procore.site import API, ARCHITECT, ENGINEER, MANAGER, STORAGE, Site

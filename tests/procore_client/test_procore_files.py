@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from services.errors import OutcomeUnknown, TryLater
 from services.procore.errors import Refused
-from services.procore.files import FileNotWhole, OriginRefused, Origins, origin_of
+from services.procore.files import FileNotWhole
 from services.procore.models import Attachment
+from services.procore.origins import OriginRefused, Origins, origin_of
 from tests.procore_client.sides import AMY, API, PLACE, Side, json_answer, procore_at
 
 PDF = b"%PDF-1.7 " + b"x" * 500_000
@@ -205,16 +206,16 @@ def test_the_bearer_goes_to_procore_only(url: str, takes: bool) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:7100/f", "http://10.0.0.7:9000/f"])
-async def test_a_private_address_is_allowed_where_it_stands_literally(url: str) -> None:
-    await PRODUCTION.check(url)
+def test_a_private_address_is_allowed_where_it_stands_literally(url: str) -> None:
+    PRODUCTION.check(url)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "10.1.2.3", "[::1]", "169.254.169.254", "localhost"])
-async def test_a_private_address_that_only_fits_a_pattern_is_refused(host: str) -> None:
+def test_a_private_address_that_only_fits_a_pattern_is_refused(host: str) -> None:
     labels = host.split(".")
     pattern = ".".join(["https://*", *labels[1:]]) if len(labels) > 1 else "https://*"
     with pytest.raises(OriginRefused):
-        await Origins((pattern,), (), API).check(f"https://{host}/f")
+        Origins((pattern,), (), API).check(f"https://{host}/f")
 
 
 @given(st.text(max_size=40))
@@ -224,3 +225,26 @@ def test_no_text_whatever_is_an_address_that_crashes_or_gets_the_bearer(text: st
             host = httpx2.URL(url).host
             assert host.endswith(".procore.com"), url
         assert isinstance(origin_of(url), str)
+
+
+PAGE = b"\n<!DOCTYPE html><title>Sign in</title>"
+S3_ERROR = b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code></Error>'
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/pdf", PAGE),
+        ("application/octet-stream", b"\xef\xbb\xbf<HTML>"),
+        ("application/xml", S3_ERROR),
+        ("application/json", b'{"error": "expired"}'),
+    ],
+)
+async def test_an_error_page_is_no_file_whatever_it_calls_itself(
+    kind: str, body: bytes, tmp_path: Path
+) -> None:
+    answer = httpx2.Response(200, content=body, headers={"content-type": kind})
+    with pytest.raises(FileNotWhole, match="error page"):
+        await procore_at(Side([answer])).download(
+            PLACE, attachment(f"{STORAGE}/a"), tmp_path / "f", whose=AMY
+        )
