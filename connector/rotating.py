@@ -6,6 +6,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from connector.keys import keys
 from services.errors import ConnectorError
 from services.http_client import HttpClient
 from services.service_tokens import issue_service_token
@@ -17,11 +18,14 @@ from services.token_client import TokenClient
 def rotate() -> None:
     """Replace secrets without downtime.
 
-    Put the new key first in its variable, leave the old one behind it, restart the programs that
-    read it, run the command here, and take the old key out when nothing needs it any more.
-    Encryption keys (TOKEN_ENCRYPTION_KEYS) need no command: the token service seals grants with
-    the first key by itself within minutes.
+    Three steps, each on every replica before the next, so that none meets what it cannot open: put
+    the new key behind the old one; put it first; take the old one out when `connector rotate keys`
+    says that nothing needs it. After the second step grants are sealed with the new key by the
+    token service itself; hooks are brought on by `connector rotate hooks`.
     """
+
+
+rotate.add_command(keys)
 
 
 @rotate.command()

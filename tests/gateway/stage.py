@@ -3,7 +3,7 @@
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -84,7 +84,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage() -> AsyncIterator[Stage]:
+async def stage(
+    hook_keys: KeyRing = KEYS, part3_secrets: Sequence[str] = PART3_SECRETS
+) -> AsyncIterator[Stage]:
     kafka, metrics = FakeKafka(), Metrics()
 
     async def check() -> None:
@@ -93,8 +95,8 @@ async def stage() -> AsyncIterator[Stage]:
 
     gateway = Gateway(
         publisher=kafka,
-        hook_keys=KEYS,
-        part3_secrets=[secret_of(secret) for secret in PART3_SECRETS],
+        hook_keys=hook_keys,
+        part3_secrets=[secret_of(secret) for secret in part3_secrets],
         health=Health({"kafka": check}, remembered_s=0),
         counts=Counts(metrics),
         clock=lambda: NOW,
