@@ -11,8 +11,8 @@ from services.settings import Reader, read_or_exit
 
 SEALED_BY = """
 SELECT key_id, count(*) AS uses FROM (
-  SELECT key_id, user_id FROM authority.grants
-  UNION ALL SELECT key_id, user_id FROM authority.pending_grants
+  SELECT key_id FROM authority.grants
+  UNION ALL SELECT key_id FROM authority.pending_grants
 ) sealed GROUP BY key_id
 """
 HOOKS_BY = """

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from deploy.local.kafka import LocalKafka, start_kafka
 from deploy.local.postgres import LocalPostgres, start_postgres
@@ -11,6 +12,10 @@ from deploy.local.runs import DATA_FOLDER, Run, open_run
 from deploy.local.servers import named_database, named_kafka
 from tests.databases import fresh_database
 from tests.sharing_out import group_of, spread
+
+# how long an example takes is the machine's doing, and other work shares it
+settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ours")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -1,6 +1,6 @@
-"""B28, D12, D23: both senders' secrets change on two gateways, and no delivery is refused meanwhile.
+"""B28, D12, D23: both senders' secrets change on two gateways, and no delivery is refused.
 
-Played as docs/configuration.md tells it; a sender changes over while both keys are first somewhere.
+Played as docs/configuration.md tells it; a sender changes over once both keys are known.
 """
 
 import asyncio
