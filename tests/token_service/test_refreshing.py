@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -278,6 +279,25 @@ async def test_a_replica_that_died_in_a_refresh_leaves_an_unknown_outcome(
     assert login.forms == []
 
 
+async def test_a_pair_on_another_replicas_disk_is_waited_for_and_the_spent_token_not_sent(
+    running: Running, login: LoginHost
+) -> None:
+    pair = await running.grant("anna", ANNA, login, seconds_left=-1)
+    grant = await running.store.read("anna")
+    assert grant is not None
+    lease = await running.store.take_lease(grant, "the other replica", 8, last_try=False)
+    assert lease is not None
+    # Postgres was away until the lease had ended, and we are the first to see it again
+    await running.database.execute("UPDATE authority.grants SET lease_until = now()")
+    with pytest.raises(TryLater):
+        await ask(running)
+    assert login.forms == []
+    fresh = replace(pair, access_token=Secret("fresh"), refresh_token=Secret("fresh too"))
+    sealed = running.store.seal("anna", fresh, datetime.now(UTC) + timedelta(seconds=5400))
+    assert await running.store.store_renewed(lease, sealed) == "stored"
+    assert await ask(running) == "fresh"
+
+
 async def test_callers_wait_for_another_replicas_refresh(
     running: Running, login: LoginHost
 ) -> None:
@@ -343,6 +363,9 @@ async def test_the_spool_mends_a_grant_that_another_replica_gave_up(
             await asyncio.gather(asking, return_exceptions=True)
     await running.database.execute("UPDATE authority.grants SET lease_until = now()")
     await running.age("anna", -1)
+    with pytest.raises(TryLater):
+        await ask(running)  # its disk may come back with the pair
+    await running.database.execute("UPDATE authority.grants SET refresh_not_before = NULL")
     with pytest.raises(NeedsReauthorization):
         await ask(running)
     async with replica(lonely, authority, procore, part3):

@@ -16,6 +16,8 @@ from token_service.grants.seal import SealBroken, Sealed, Sealer
 ACCESS = "grants.access"
 REFRESH = "grants.refresh"
 JOURNAL_KEPT_DAYS = 90
+HOMECOMING_S = 10.0
+"""Within it, whichever replica has an unstored pair on its disk brings it home: it tries each second."""
 
 GRANT_COLUMNS = """
 user_id, procore_user_id, procore_login, procore_name, state, reason, version, sealed_access,
@@ -122,10 +124,13 @@ WITH released AS (
 UPDATE authority.refresh_attempts SET ended_at = clock_timestamp(), outcome = 'not_sent'
 WHERE user_id = $1 AND owner = $2 AND ended_at IS NULL
 """
+# $4: whoever noticed may be faster than the replica that has the pair on its disk, above all just
+# after Postgres came back; until then the spent token is not sent again
 SETTLE_LOST = """
 WITH settled AS (
   UPDATE authority.grants SET lease_owner = NULL, lease_until = NULL,
-    refresh_unknown_at = coalesce(refresh_unknown_at, now())
+    refresh_unknown_at = coalesce(refresh_unknown_at, now()),
+    refresh_not_before = greatest(refresh_not_before, now() + make_interval(secs => $4::float8))
   WHERE user_id = $1 AND version = $2 AND attempt = $3 AND lease_until <= now() RETURNING user_id
 )
 UPDATE authority.refresh_attempts SET ended_at = clock_timestamp(), outcome = 'unknown'
@@ -322,8 +327,13 @@ class GrantStore:
         await self._database.execute(RELEASE_UNSENT, user_id, owner)
 
     async def settle_lost(self, grant: Grant) -> None:
-        """Note a refresh as unknown whose lease ran out without a word."""
-        await self._database.execute(SETTLE_LOST, grant.user_id, grant.version, grant.attempt)
+        """Note a refresh as unknown whose lease ran out without a word.
+
+        Its token is not sent again for `HOMECOMING_S`: the pair may lie on a replica's disk.
+        """
+        await self._database.execute(
+            SETTLE_LOST, grant.user_id, grant.version, grant.attempt, HOMECOMING_S
+        )
 
     async def mark_lost(self, user_id: str, version: int, reason: str) -> bool:
         """Ask for a new authorization, but only if the pair that failed is still the stored one."""
