@@ -117,7 +117,14 @@ def _worker(
         retry_max_s=timing.retry_max_s,
     )
     leases, records = Leases(postgres, me), TellingRecords(postgres, tell)
-    looks = CountedLooks(postgres, me, retry_max_s=timing.retry_max_s, measures=measures)
+    looks = CountedLooks(
+        postgres,
+        me,
+        measures=measures,
+        retry_max_s=timing.retry_max_s,
+        gather_s=timing.look_delay_s,
+        settle_s=timing.settle_s,
+    )
     looking = Looking(
         procore=procore,
         looks=looks,
@@ -132,6 +139,7 @@ def _worker(
             me,
             sweep_s=timing.sweep_s,
             audit_s=timing.audit_s,
+            settle_s=timing.settle_s,
             retry_max_s=timing.retry_max_s,
         ),
         looks=looks,
@@ -155,7 +163,6 @@ def _worker(
         bury=lambda record, cause: _bury(publisher, record, cause),
         wakers=Wakers(looking.wake, deliveries.wake, sweeping.wake),
         look_delay_s=timing.look_delay_s,
-        settle_s=timing.settle_s,
         learn=projects.learn,
     )
     consumer = NoticeConsumer(

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import msgspec
 import structlog
@@ -26,24 +27,45 @@ SELECT project_id, procore_company_id, procore_project_id FROM mirror.projects
 WHERE project_id = ANY($1) AND state = 'active'
 """
 # The delay gathers a burst: it counts from the first notice, so a stream of them cannot put a look
-# off for ever. One under way keeps its claim: the raised `asked` makes it due again at its end.
+# off for ever; but looks at one record keep a distance of three delays, so that a long burst costs
+# a few. One under way keeps its claim: the raised `asked` makes it due again at its end, unless it
+# began after a notice of the same change. What an earlier look has surely shown is no work.
 WANT_LOOK = """
 INSERT INTO mirror.looks AS l
-  (project_id, kind, procore_id, due_at, priority, notice_id, traceparent)
-VALUES ($1, $2, $3, now() + make_interval(secs => $4), 1, $5, $6)
+  (project_id, kind, procore_id, due_at, priority, notice_id, traceparent, first_moment,
+   last_moment, gone)
+SELECT $1, $2, $3,
+  GREATEST(now() + make_interval(secs => $4), r.looked_at + 3 * make_interval(secs => $4)),
+  1, $5, $6, $7, $7, $8
+FROM (SELECT 1) AS one
+LEFT JOIN mirror.records r ON (r.project_id, r.kind, r.procore_id) = ($1, $2, $3)
+WHERE $7::timestamptz IS NULL OR r.fresh_until IS NULL OR r.fresh_until < $7
 ON CONFLICT (project_id, kind, procore_id) DO UPDATE SET
   due_at = CASE WHEN l.claimed_by IS NULL THEN LEAST(l.due_at, EXCLUDED.due_at) ELSE l.due_at END,
-  priority = 1, asked = l.asked + 1,
+  priority = 1,
+  asked = l.asked + CASE WHEN l.claimed_by IS NOT NULL AND l.last_moment >= EXCLUDED.last_moment
+    THEN 0 ELSE 1 END,
+  first_moment = LEAST(l.first_moment, EXCLUDED.first_moment),
+  last_moment = GREATEST(l.last_moment, EXCLUDED.last_moment),
+  gone = l.gone OR EXCLUDED.gone,
   last_asked_at = now(), notice_id = EXCLUDED.notice_id, traceparent = EXCLUDED.traceparent
 """
-# A reply's event names no RFI: list what changed since the last sweep, never scan them all.
-WANT_RFI_SWEEP = """
-UPDATE mirror.sweeps SET wanted_at = LEAST(wanted_at, now() + make_interval(secs => $2))
+# A reply's event names no RFI. Mostly its RFI's own event comes too and a look shows the reply;
+# if none does, what changed since the last sweep is listed, and never are all scanned. A reply that
+# we delivered ourselves is looked at by its delivery.
+AWAIT_REPLY = """
+WITH awaited AS (
+  INSERT INTO mirror.awaited_replies AS a (project_id, reply_id, reason, occurred_at, list_at)
+  SELECT $1, $2, $3, $4, now() + 2 * make_interval(secs => $5)
+  WHERE NOT EXISTS (SELECT 1 FROM mirror.deliveries WHERE (project_id, remote_id) = ($1, $2)
+    AND $3 = 'create')
+  ON CONFLICT (project_id, reply_id) DO UPDATE SET reason = EXCLUDED.reason,
+    occurred_at = GREATEST(a.occurred_at, EXCLUDED.occurred_at),
+    list_at = LEAST(a.list_at, EXCLUDED.list_at), listings = 0
+  RETURNING list_at
+)
+UPDATE mirror.sweeps SET wanted_at = LEAST(wanted_at, list_at) FROM awaited
 WHERE project_id = $1 AND kind = 'rfi'
-"""
-WANT_SETTLING = """
-UPDATE mirror.sweeps SET settle_at = now() + make_interval(secs => $3)
-WHERE project_id = $1 AND kind = $2
 """
 CHECK_HELD_AGAIN = """
 UPDATE mirror.deliveries SET due_at = now(), asked = asked + 1
@@ -85,7 +107,6 @@ class Intake:
         bury: writes a record that cannot be read to the dead letters.
         wakers: told what became due.
         look_delay_s: how long notices of a record are gathered.
-        settle_s: when after the last notice a project is listed once more.
         learn: asked to learn of a project that is not known yet.
     """
 
@@ -93,7 +114,6 @@ class Intake:
     bury: Bury
     wakers: Wakers
     look_delay_s: float
-    settle_s: float
     learn: Callable[[str], Awaitable[None]]
     monotonic: Callable[[], float] = time.monotonic
     _asked_at: dict[str, float] = field(default_factory=dict)
@@ -175,18 +195,18 @@ class Intake:
             return
         kind = "submittal" if notice.resource == "submittal" else "rfi"
         if notice.resource == "rfi_reply":
-            await queries.execute(WANT_RFI_SWEEP, notice.project_id, self.look_delay_s)
-        else:
             await queries.execute(
-                WANT_LOOK,
+                AWAIT_REPLY,
                 notice.project_id,
-                kind,
                 notice.record_id,
+                notice.reason,
+                notice.occurred_at,
                 self.look_delay_s,
-                notice.notice_id,
-                traceparent,
             )
-        await queries.execute(WANT_SETTLING, notice.project_id, kind, self.settle_s)
+        else:
+            key = (notice.project_id, kind, notice.record_id)
+            says = (notice.occurred_at, notice.reason == "delete")
+            await self._want_look(queries, key, notice.notice_id, traceparent, says)
 
     async def _from_part3(
         self, queries: Queries, notice: Part3Notice, traceparent: str | None
@@ -203,17 +223,21 @@ class Intake:
             )
         elif notice.type == "record.changed" and notice.kind and notice.procore_id:
             if notice.kind in ("rfi", "submittal"):
-                await queries.execute(
-                    WANT_LOOK,
-                    notice.project_id,
-                    notice.kind,
-                    notice.procore_id,
-                    self.look_delay_s,
-                    notice.notice_id,
-                    traceparent,
-                )
+                key = (notice.project_id, notice.kind, notice.procore_id)
+                await self._want_look(queries, key, notice.notice_id, traceparent, (None, False))
         elif notice.type == "member.changed":
             await queries.execute(CHECK_HELD_AGAIN, notice.project_id)
+
+    async def _want_look(
+        self,
+        queries: Queries,
+        key: tuple[str, str, str],
+        notice_id: str,
+        traceparent: str | None,
+        says: tuple[datetime | None, bool],
+    ) -> None:
+        """Want a look; `says` is when the record changed by Procore's clock, and if it is gone."""
+        await queries.execute(WANT_LOOK, *key, self.look_delay_s, notice_id, traceparent, *says)
 
 
 def _traceparent(record: ConsumedRecord) -> str | None:

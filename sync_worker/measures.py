@@ -221,9 +221,9 @@ class CountedLooks(Looks):
     """`Looks` whose ends are counted."""
 
     def __init__(
-        self, postgres: Postgres, worker_id: str, *, retry_max_s: float, measures: Measures
+        self, postgres: Postgres, worker_id: str, *, measures: Measures, **how: float
     ) -> None:
-        super().__init__(postgres, worker_id, retry_max_s=retry_max_s)
+        super().__init__(postgres, worker_id, **how)
         self._measures = measures
 
     async def done(self, look: Look) -> None:

@@ -57,10 +57,11 @@ INSERT INTO mirror.sweeps AS s (project_id, kind) VALUES ($1, 'rfi'), ($1, 'subm
 ON CONFLICT (project_id, kind) DO UPDATE SET due_at = now(), backfilled_at = NULL,
   settled_until = NULL, window_from = NULL, window_to = NULL, next_page = NULL, found = 0, done = 0,
   files_found = 0, files_done = 0, started_at = NULL, finished_at = NULL, attempts = 0,
-  reason = NULL, message = NULL, settle_at = NULL, wanted_at = NULL, retry_at = NULL,
-  audited_at = NULL, lease_owner = NULL, lease_until = NULL, fence = s.fence + 1
+  reason = NULL, message = NULL, settle_at = NULL, settle_by = NULL, wanted_at = NULL,
+  retry_at = NULL, audited_at = NULL, lease_owner = NULL, lease_until = NULL, fence = s.fence + 1
 """
 FORGET_LOOKS = "DELETE FROM mirror.looks WHERE project_id = $1"
+FORGET_REPLIES = "DELETE FROM mirror.awaited_replies WHERE project_id = $1"
 ATTENTION = """
 UPDATE mirror.projects SET attention_reason = $2, attention_message = $3, attention_mended_by = $4,
   attention_since = coalesce(attention_since, now()),
@@ -192,6 +193,7 @@ class Projects:
             )
             if began:
                 await transaction.execute(FORGET_LOOKS, connection.project_id)
+                await transaction.execute(FORGET_REPLIES, connection.project_id)
                 await transaction.execute(BEGIN_SWEEPS, connection.project_id)
             await self._tell(transaction, connection, known["state"] if known else None)
         log.info("connection.heard", project_id=connection.project_id, state=connection.state)

@@ -28,7 +28,8 @@ UPDATE mirror.sweeps SET lease_owner = NULL, lease_until = NULL WHERE lease_owne
 # The counts are the backfill's, also after it. A new window begins where the last one was settled,
 # less the overlap; after AUDIT_S it has no beginning, and everything is compared. `full_sweep` is
 # one of the schedule: it minds the recycle bin too. $6 tells backfills from the others, as they are
-# taken apart.
+# taken apart. A settling that was put off as far as it may be, is followed by one for those who
+# asked last.
 CLAIM = """
 UPDATE mirror.sweeps s SET lease_owner = $1, lease_until = now() + make_interval(secs => $2),
   fence = s.fence + 1,
@@ -45,8 +46,10 @@ UPDATE mirror.sweeps s SET lease_owner = $1, lease_until = now() + make_interval
   files_done = CASE WHEN s.next_page IS NULL AND s.backfilled_at IS NULL THEN 0
     ELSE s.files_done END,
   full_sweep = CASE WHEN s.next_page IS NULL THEN s.due_at <= now() ELSE s.full_sweep END,
-  settle_at = CASE WHEN s.next_page IS NULL AND s.settle_at <= now() THEN NULL
-    ELSE s.settle_at END,
+  settle_at = CASE WHEN s.next_page IS NOT NULL OR s.settle_at > now() THEN s.settle_at
+    WHEN s.settle_at >= s.settle_by THEN now() + make_interval(secs => $7) END,
+  settle_by = CASE WHEN s.next_page IS NOT NULL OR s.settle_at > now() THEN s.settle_by
+    WHEN s.settle_at >= s.settle_by THEN now() + make_interval(secs => $7) END,
   wanted_at = CASE WHEN s.next_page IS NULL THEN NULL ELSE s.wanted_at END,
   next_page = coalesce(s.next_page, 1)
 WHERE (s.project_id, s.kind) = (
@@ -71,6 +74,19 @@ UPDATE mirror.sweeps SET next_page = $4, attempts = 0, reason = NULL, message = 
   lease_until = now() + make_interval(secs => $6),
   window_to = LEAST(window_to, $7::timestamptz - make_interval(secs => $8))
 WHERE (project_id, kind, fence) = ($1, $2, $3) RETURNING 1
+"""
+# Replies whose RFI no look has shown are listed for twice: now, and when reads have settled.
+LISTED_REPLIES = """
+WITH over AS (
+  DELETE FROM mirror.awaited_replies WHERE project_id = $1 AND list_at <= now() AND listings > 0
+), next AS (
+  UPDATE mirror.awaited_replies SET listings = 1, list_at = now() + make_interval(secs => $2)
+  WHERE project_id = $1 AND list_at <= now() AND listings = 0
+)
+UPDATE mirror.sweeps SET wanted_at = LEAST(wanted_at, (
+  SELECT min(CASE WHEN list_at > now() THEN list_at ELSE now() + make_interval(secs => $2) END)
+  FROM mirror.awaited_replies WHERE project_id = $1 AND (list_at > now() OR listings = 0)))
+WHERE (project_id, kind) = ($1, 'rfi')
 """
 RENEW = """
 UPDATE mirror.sweeps SET lease_until = now() + make_interval(secs => $4)
@@ -172,11 +188,13 @@ class Sweeps:
         sweep_s: float,
         audit_s: float,
         retry_max_s: float,
+        settle_s: float = 60.0,
     ) -> None:
         self._postgres = postgres
         self._worker_id = worker_id
         self._sweep_s = sweep_s
         self._audit_s = audit_s
+        self._settle_s = settle_s
         self._retry_max_s = retry_max_s
 
     async def free_own(self) -> None:
@@ -185,10 +203,15 @@ class Sweeps:
 
     async def claim(self, *, backfill: bool) -> Sweep | None:
         """Lease the next due sweep, at the page where it stopped; None when there is none."""
-        row = await self._postgres.fetchrow(
-            CLAIM, self._worker_id, LEASE_S, UPPER_BOUND_S, OVERLAP_S, self._audit_s, backfill
-        )
-        return Sweep(**dict(row)) if row else None
+        overlap_s = max(OVERLAP_S, 2 * self._settle_s)
+        how = (LEASE_S, UPPER_BOUND_S, overlap_s, self._audit_s, backfill, self._settle_s)
+        row = await self._postgres.fetchrow(CLAIM, self._worker_id, *how)
+        if row is None:
+            return None
+        sweep = Sweep(**dict(row))
+        if sweep.kind == "rfi" and sweep.next_page == 1 and not backfill:
+            await self._postgres.execute(LISTED_REPLIES, sweep.project_id, self._settle_s)
+        return sweep
 
     async def renew(self, sweep: Sweep) -> None:
         """Let our lease last anew."""

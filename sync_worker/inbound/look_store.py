@@ -9,10 +9,14 @@ from schemas.records import Kind
 from services.errors import TryLater
 from services.postgres import Postgres
 from sync_worker.backoff import backoff_s
+from sync_worker.inbound.settling import AwaitedReply, Moments, Seen, answered_by
 
 LEASE_S = 180.0
-MOST_SUBMITTALS = 25
+MOST_SUBMITTALS = 50
 """One list call reads so many; beyond, its address would grow too long for some proxies."""
+
+PUT_OFF = 1.5
+"""How far later looks put a settling off, as a multiple of SETTLE_S."""
 
 BACKFILL = 3
 """The priority of a backfill's looks; 1 is a notice, 2 a sweep."""
@@ -21,8 +25,9 @@ FREE_OWN = """
 UPDATE mirror.looks SET claimed_by = NULL, due_at = now() WHERE claimed_by = $1
 """
 # The most urgent due record, from projects that have room: one step into the index a project,
-# kind and priority, however many looks wait there. $1 projects without room; $2 those without room
-# for their backfill; $3 whether backfills have room at all.
+# kind and priority, however many looks wait there. Submittals that somebody just changed wait for
+# those that come right after them, $4 seconds at most, as one call reads them all. $1 projects
+# without room; $2 those without room for their backfill; $3 whether backfills have room at all.
 MOST_URGENT = """
   FROM mirror.projects p CROSS JOIN (VALUES (1), (2), (3)) AS v (priority)
   CROSS JOIN (VALUES ('rfi'), ('submittal')) AS k (kind)
@@ -31,6 +36,14 @@ MOST_URGENT = """
     WHERE (l.project_id, l.kind, l.priority) = (p.project_id, k.kind, v.priority)
     ORDER BY l.due_at LIMIT 1
   ) l
+  CROSS JOIN LATERAL (
+    SELECT CASE WHEN k.kind = 'submittal' AND v.priority = 1 THEN coalesce((
+      SELECT max(m.due_at) FROM mirror.looks m
+      WHERE (m.project_id, m.kind, m.priority) = (p.project_id, k.kind, v.priority)
+        AND m.due_at BETWEEN l.due_at AND l.due_at + make_interval(secs => $4)
+        AND m.claimed_by IS NULL AND m.attempts = 0), l.due_at)
+      ELSE l.due_at END AS ready_at
+  ) r
   WHERE p.state = 'active' AND p.attention_reason IS NULL AND NOT p.project_id = ANY($1)
     AND (v.priority < 3 OR ($3 AND NOT p.project_id = ANY($2)))
 """
@@ -39,10 +52,10 @@ MOST_URGENT = """
 # worker dies.
 CLAIM = f"""
 WITH first AS MATERIALIZED (
-  SELECT l.project_id, l.kind, l.procore_id, coalesce(l.reason = ANY($7), false) AS alone,
-    CASE WHEN l.kind = 'submittal' AND NOT coalesce(l.reason = ANY($7), false)
-      THEN $6::int ELSE 1 END AS most
-  {MOST_URGENT} AND l.due_at <= now() ORDER BY v.priority, l.due_at LIMIT 1
+  SELECT l.project_id, l.kind, l.procore_id, coalesce(l.reason = ANY($8), false) AS alone,
+    CASE WHEN l.kind = 'submittal' AND NOT coalesce(l.reason = ANY($8), false)
+      THEN $7::int ELSE 1 END AS most
+  {MOST_URGENT} AND r.ready_at <= now() ORDER BY v.priority, l.due_at LIMIT 1
 ), batch AS MATERIALIZED (
   SELECT one.place FROM first
   CROSS JOIN (VALUES (1), (2), (3)) AS v (priority)
@@ -51,18 +64,18 @@ WITH first AS MATERIALIZED (
     WHERE (l.project_id, l.kind, l.priority) = (first.project_id, first.kind, v.priority)
       AND l.due_at <= now()
       AND (l.procore_id = first.procore_id
-        OR NOT (first.alone OR coalesce(l.reason = ANY($7), false)))
+        OR NOT (first.alone OR coalesce(l.reason = ANY($8), false)))
     ORDER BY l.due_at LIMIT first.most FOR UPDATE OF l SKIP LOCKED
   ) one
   ORDER BY v.priority, one.due_at LIMIT (SELECT most FROM first)
 )
-UPDATE mirror.looks l SET claimed_by = $4, due_at = now() + make_interval(secs => $5)
+UPDATE mirror.looks l SET claimed_by = $5, due_at = now() + make_interval(secs => $6)
 WHERE l.ctid = ANY(ARRAY(SELECT place FROM batch))
 RETURNING l.project_id, l.kind, l.procore_id, l.asked, l.attempts, l.priority, l.notice_id,
-  l.first_asked_at, l.traceparent
+  l.first_asked_at, l.traceparent, l.first_moment, l.last_moment, l.gone
 """  # noqa: S608 - constants
 NEXT_DUE = f"""
-SELECT extract(epoch FROM min(l.due_at) - now())::float8 {MOST_URGENT}
+SELECT extract(epoch FROM min(r.ready_at) - now())::float8 {MOST_URGENT}
 """  # noqa: S608 - constants
 RENEW = """
 UPDATE mirror.looks SET due_at = now() + make_interval(secs => $5)
@@ -75,7 +88,7 @@ RETURNING 1
 """
 ASKED_MEANWHILE = """
 UPDATE mirror.looks SET claimed_by = NULL, attempts = 0, reason = NULL, message = NULL,
-  due_at = LEAST(due_at, now() + make_interval(secs => 1))
+  first_moment = last_moment, due_at = LEAST(due_at, now() + make_interval(secs => 1))
 WHERE (project_id, kind, procore_id, claimed_by) = ($1, $2, $3, $4)
 """
 TRY_AGAIN = """
@@ -88,6 +101,30 @@ INSERT INTO mirror.looks AS l (project_id, kind, procore_id, due_at, priority)
 VALUES ($1, $2, $3, now(), $4)
 ON CONFLICT (project_id, kind, procore_id) DO UPDATE SET
   priority = LEAST(l.priority, EXCLUDED.priority), asked = l.asked + 1, last_asked_at = now()
+"""
+NOTE_FRESH = """
+UPDATE mirror.records SET fresh_until = GREATEST(fresh_until, $4)
+WHERE (project_id, kind, procore_id) = ($1, $2, $3)
+"""
+# Whoever asks meanwhile puts it off, so that one listing settles them all; but not for ever.
+WANT_SETTLING = """
+UPDATE mirror.sweeps SET
+  settle_at = LEAST(now() + make_interval(secs => $3), coalesce(settle_by, 'infinity')),
+  settle_by = coalesce(settle_by, now() + make_interval(secs => $3 * $4))
+WHERE (project_id, kind) = ($1, $2)
+"""
+AWAITED = """
+SELECT reply_id, reason, occurred_at FROM mirror.awaited_replies WHERE project_id = $1
+"""
+# A listing that is due already may be wanted for something else.
+REPLIES_SEEN = """
+WITH seen AS (
+  DELETE FROM mirror.awaited_replies WHERE project_id = $1 AND reply_id = ANY($2) RETURNING 1
+)
+UPDATE mirror.sweeps SET wanted_at = (
+  SELECT min(list_at) FROM mirror.awaited_replies
+  WHERE project_id = $1 AND NOT reply_id = ANY($2))
+WHERE (project_id, kind) = ($1, 'rfi') AND wanted_at > now() AND EXISTS (SELECT 1 FROM seen)
 """
 COUNT_FILES = """
 UPDATE mirror.sweeps SET files_done = files_done + $3
@@ -120,6 +157,16 @@ class Look:
     notice_id: str | None
     first_asked_at: datetime
     traceparent: str | None
+    first_moment: datetime | None = None
+    last_moment: datetime | None = None
+    gone: bool = False
+
+    @property
+    def moments(self) -> Moments | None:
+        """Of which changes its notices speak; None where no notice asked for it."""
+        if self.last_moment is None:
+            return None
+        return Moments(self.first_moment or self.last_moment, self.last_moment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +192,29 @@ class Room:
 class Looks:
     """The looks of all projects, in Postgres."""
 
-    def __init__(self, postgres: Postgres, worker_id: str, *, retry_max_s: float) -> None:
+    def __init__(
+        self,
+        postgres: Postgres,
+        worker_id: str,
+        *,
+        retry_max_s: float,
+        gather_s: float = 0.0,
+        settle_s: float = 60.0,
+    ) -> None:
+        """Name the worker.
+
+        Args:
+            postgres: the worker's own schema.
+            worker_id: this replica's name.
+            retry_max_s: the longest back-off.
+            gather_s: how long changed submittals wait for others, to be read with one call.
+            settle_s: when after a look that may have been stale its project is listed.
+        """
         self._postgres = postgres
         self._worker_id = worker_id
         self._retry_max_s = retry_max_s
+        self._gather_s = gather_s
+        self._settle_s = settle_s
 
     async def free_own(self) -> None:
         """Make due again what an earlier life of this worker had claimed."""
@@ -157,7 +223,7 @@ class Looks:
     async def claim(self, room: Room) -> list[Look]:
         """Claim one due RFI, or several submittals of one project; empty when nothing is due."""
         how = (self._worker_id, LEASE_S, MOST_SUBMITTALS, list(OWN_FAULTS))
-        rows = await self._postgres.fetch(CLAIM, *room.args, *how)
+        rows = await self._postgres.fetch(CLAIM, *room.args, self._gather_s, *how)
         looks = [Look(**dict(row)) for row in rows]
         return sorted(looks, key=lambda look: (look.priority, look.first_asked_at))
 
@@ -172,6 +238,23 @@ class Looks:
         key = (look.project_id, look.kind, look.procore_id)
         if not await self._postgres.fetchval(DONE, *key, look.asked, self._worker_id):
             await self._postgres.execute(ASKED_MEANWHILE, *key, self._worker_id)
+
+    async def judged(self, look: Look, *, fresh: bool) -> None:
+        """Note whether a look surely read what its notices speak of; else have it settled."""
+        kind = (look.project_id, look.kind)
+        if fresh:
+            await self._postgres.execute(NOTE_FRESH, *kind, look.procore_id, look.last_moment)
+        else:
+            await self._postgres.execute(WANT_SETTLING, *kind, self._settle_s, PUT_OFF)
+
+    async def replies_seen(self, project_id: str, seen: Seen) -> None:
+        """Let no listing be made for replies that a look at their RFI has shown."""
+        rows = await self._postgres.fetch(AWAITED, project_id)
+        if not rows:
+            return
+        answered = answered_by((AwaitedReply(**dict(row)) for row in rows), seen)
+        if answered:
+            await self._postgres.execute(REPLIES_SEEN, project_id, answered)
 
     async def try_again(self, look: Look, error: TryLater) -> None:
         """Give a look back with a due time. That another worker is at the record says no ill."""
@@ -203,5 +286,5 @@ class Looks:
 
     async def seconds_to_next(self, room: Room) -> float | None:
         """Return how long until the next look is due for which there is room, or None."""
-        seconds: float | None = await self._postgres.fetchval(NEXT_DUE, *room.args)
+        seconds: float | None = await self._postgres.fetchval(NEXT_DUE, *room.args, self._gather_s)
         return seconds

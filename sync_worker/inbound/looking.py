@@ -13,9 +13,10 @@ from services.procore.errors import NotAllowed, NotVisible, Refused
 from services.procore.models import Page, Place, Rfi, Submittal
 from services.procore.pacer import Priority
 from sync_worker.inbound.look_store import BACKFILL, Look, Looks, Room
-from sync_worker.inbound.mirror import Mirror, Reader
+from sync_worker.inbound.mirror import Mirror, Reader, StaleRead
 from sync_worker.inbound.pausing import Pauses
 from sync_worker.inbound.recycling import RecycleBins
+from sync_worker.inbound.settling import is_fresh
 from sync_worker.keeping import Owed, renewed
 from sync_worker.leases import RENEW_EVERY_S, Key, Leases, busy
 from sync_worker.projects import NotReadable, Projects
@@ -34,6 +35,9 @@ OF_A_BATCH_AT_ONCE = 4
 LONGEST_REST_S = 1.0
 SHORTEST_REST_S = 0.02
 PAUSE_AFTER_FAULT_S = 1.0
+SHOWN_THOUGH_GONE = 4
+"""So often a record that was deleted by its notice is read again while Procore still shows it."""
+
 PRIORITIES = {1: Priority.LOOK, 2: Priority.SWEEP, 3: Priority.BACKFILL}
 HIDDEN = "Procore does not show it to the person whose authorization reads this project."
 
@@ -304,11 +308,9 @@ class Looking:
         try:
             try:
                 if source is None:
-                    await self._absent(reader, key, fence)
+                    await self._absent(reader, look, fence)
                 else:
-                    _ = await self._mirror.bring(
-                        reader, key, fence, source, count=self._count_of(look)
-                    )
+                    await self._present(reader, look, fence, source)
             except ConnectorError as error:
                 await self._note_failure(reader, look, error)
             except Exception:
@@ -344,13 +346,32 @@ class Looking:
         self._pauses.note(look.project_id, look.priority, later)
         await self._looks.try_again(look, later)
 
-    async def _absent(self, reader: Reader, key: Key, fence: int) -> None:
-        """404 is not deletion: only what stands in the recycle bin is marked as removed."""
-        if await self._bins.holds(key, reader):
-            await self._mirror.bury(key, fence)
+    async def _present(
+        self, reader: Reader, look: Look, fence: int, source: Rfi | Submittal
+    ) -> None:
+        """Bring what Procore shows. Raises as `Mirror.bring`."""
+        key = _key(look)
+        seen = await self._mirror.bring(reader, key, fence, source, count=self._count_of(look))
+        if look.kind == "rfi":
+            await self._looks.replies_seen(look.project_id, seen)
+        if look.moments is None:
             return
-        before = await self._mirror.records.read(key)
-        await self._mirror.records.looked(key, fence, before.procore_updated_at, HIDDEN)
+        fresh = is_fresh(look.moments, seen)
+        if look.gone and not fresh and look.attempts < SHOWN_THOUGH_GONE:
+            raise StaleRead(key)  # a listing would not show that it is gone
+        await self._looks.judged(look, fresh=fresh)
+
+    async def _absent(self, reader: Reader, look: Look, fence: int) -> None:
+        """404 is not deletion: only what stands in the recycle bin is marked as removed."""
+        key = _key(look)
+        buried = await self._bins.holds(key, reader)
+        if buried:
+            await self._mirror.bury(key, fence)
+        else:
+            before = await self._mirror.records.read(key)
+            await self._mirror.records.looked(key, fence, before.procore_updated_at, HIDDEN)
+        if look.moments is not None:
+            await self._looks.judged(look, fresh=buried)
 
     async def _give_back(self, batch: list[Look], error: TryLater) -> None:
         self._pauses.note(batch[0].project_id, batch[0].priority, error)

@@ -13,8 +13,10 @@ from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.part3.client import Outdated
 from services.procore.files import FileBytes
 from services.procore.models import Attachment, Place, Rfi, Submittal
+from sync_worker.activity import as_json
 from sync_worker.inbound.content_version import with_content_version
 from sync_worker.inbound.partials import Partials, default_folder
+from sync_worker.inbound.settling import Seen
 from sync_worker.inbound.stored import Records, Stored
 from sync_worker.inbound.translate import attachments_of, translate_rfi, translate_submittal
 from sync_worker.leases import Key
@@ -87,8 +89,8 @@ class Mirror:
         source: Rfi | Submittal,
         *,
         count: FilesCounted | None = None,
-    ) -> bool:
-        """Make Part3 hold this state, files included; return whether anything was put.
+    ) -> Seen:
+        """Make Part3 hold this state, files included; return it beside what was known before.
 
         Raises:
             StaleRead: a newer state was put before.
@@ -100,14 +102,14 @@ class Mirror:
         if before.record is None and is_draft(source):
             why = "It is a draft in Procore; drafts stay there until they are opened."
             await self.records.looked(key, fence, source.updated_at, why)
-            return False
+            return Seen(source.updated_at, before.procore_updated_at, None, None)
         attachments = attachments_of(source)
         known = await self.records.known_files(key.project_id, [one.id for one in attachments])
         missing = [one for one in attachments if one.id not in known]
         record = await self._translated(key, source, known)
-        put = await self._put_if_changed(key, fence, before, record, source)
+        _ = await self._put_if_changed(key, fence, before, record, source)
         if not missing:
-            return put
+            return _seen(source, before, record)
         fault = await self._copy_all(reader, missing, known)
         complete = await self._translated(key, source, known)
         _ = await self._put_if_changed(key, fence, await self.records.read(key), complete, source)
@@ -115,7 +117,7 @@ class Mirror:
             await count(sum(one.id in known for one in missing))
         if fault is not None:
             raise fault
-        return True
+        return _seen(source, before, complete)
 
     async def bury(self, key: Key, fence: int) -> None:
         """Mark a record as removed in Procore; its content is kept."""
@@ -214,6 +216,10 @@ class Mirror:
                 await self.part3.put_file(reader.project_id, path, file)
         await self.records.note_file(reader.project_id, file)
         return file
+
+
+def _seen(source: Rfi | Submittal, before: Stored, record: Record) -> Seen:
+    return Seen(source.updated_at, before.procore_updated_at, as_json(record), before.record)
 
 
 def is_draft(source: Rfi | Submittal) -> bool:

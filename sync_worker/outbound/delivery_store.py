@@ -104,9 +104,11 @@ FROM mirror.deliveries d
 LEFT JOIN mirror.records r USING (project_id, kind, procore_id)
 WHERE d.return_id = $1
 """
+# Not at once: the echo of our own write comes within a second or two, and one look is for both.
 ASK_LOOK = """
 INSERT INTO mirror.looks (project_id, kind, procore_id, due_at, priority)
-SELECT project_id, kind, procore_id, now(), 1 FROM mirror.deliveries WHERE return_id = $1
+SELECT project_id, kind, procore_id, now() + interval '1.5 seconds', 1
+FROM mirror.deliveries WHERE return_id = $1
 ON CONFLICT (project_id, kind, procore_id) DO UPDATE
 SET due_at = CASE WHEN mirror.looks.claimed_by IS NULL THEN least(mirror.looks.due_at, now())
                   ELSE mirror.looks.due_at END,

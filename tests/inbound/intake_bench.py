@@ -42,7 +42,6 @@ class Bench:
                 sweeps=lambda: self.woken.append("sweeps"),
             ),
             look_delay_s=1.5,
-            settle_s=60,
             learn=self.learn,
         )
 

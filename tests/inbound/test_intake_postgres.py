@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from sync_worker.inbound.look_store import Looks, Room
 from tests.inbound.intake_bench import (
     ADD_PROJECT,
     ADD_SWEEP,
+    NOW,
     Bench,
     from_part3,
     from_procore,
@@ -68,18 +70,77 @@ async def test_a_look_that_waits_long_is_brought_forward_by_a_notice(bench: Benc
     assert (row["soon"], row["priority"]) == (True, 1)
 
 
-async def test_a_submittals_notice_wants_its_look_and_a_listing_that_settles(bench: Bench) -> None:
+async def test_a_submittals_notice_wants_its_look_and_no_listing(bench: Bench) -> None:
     await bench.intake.handle([record_of(from_procore(resource="submittal"))])
     (look,) = await bench.rows("looks")
     assert look["kind"] == "submittal"
-    assert await bench.due_soon("submittal") == (False, True)
+    assert await bench.due_soon("submittal") == (False, False)
     assert await bench.due_soon("rfi") == (False, False)
 
 
 async def test_a_replys_notice_names_no_rfi_so_changed_rfis_are_listed(bench: Bench) -> None:
     await bench.intake.handle([record_of(from_procore(resource="rfi_reply", record_id="9202"))])
     assert await bench.rows("looks") == []
-    assert await bench.due_soon("rfi") == (True, True)
+    assert await bench.due_soon("rfi") == (True, False)
+
+
+async def test_the_echo_of_a_reply_that_we_delivered_lists_nothing(bench: Bench) -> None:
+    await bench.postgres.execute(
+        "INSERT INTO mirror.deliveries (return_id, project_id, state, remote_id)"
+        " VALUES ('ret_1', 'prj_1', 'delivered', '9202')"
+    )
+    echo = from_procore(resource="rfi_reply", record_id="9202", reason="create")
+    await bench.intake.handle([record_of(echo)])
+    assert await bench.due_soon("rfi") == (False, False)
+
+
+async def test_a_notice_of_what_a_look_has_surely_shown_is_no_work(bench: Bench) -> None:
+    await bench.postgres.execute(
+        "INSERT INTO mirror.records (project_id, kind, procore_id, fresh_until)"
+        " VALUES ('prj_1', 'rfi', '101', $1)",
+        NOW,
+    )
+    for at in (NOW, NOW - timedelta(minutes=5)):  # sent again, and late
+        await bench.intake.handle([record_of(from_procore(occurred_at=at))])
+    assert await bench.rows("looks") == []
+    for newer in (NOW + timedelta(microseconds=1), None):
+        await bench.intake.handle([record_of(from_procore(occurred_at=newer))])
+        (look,) = await bench.rows("looks")
+        await bench.postgres.execute("DELETE FROM mirror.looks")
+        assert look["last_moment"] == newer
+
+
+async def test_looks_at_one_record_keep_a_distance_that_the_first_does_not_wait_for(
+    bench: Bench,
+) -> None:
+    await bench.postgres.execute(
+        "INSERT INTO mirror.records (project_id, kind, procore_id, looked_at)"
+        " VALUES ('prj_1', 'rfi', '101', now()), ('prj_1', 'rfi', '102', now() - interval '1 min')"
+    )
+    notices = [record_of(from_procore(record_id=one)) for one in ("101", "102")]
+    await bench.intake.handle(notices)
+    due = await bench.postgres.fetch(
+        "SELECT round(extract(epoch FROM due_at - first_asked_at)::numeric, 1)::float8 AS wait_s"
+        " FROM mirror.looks ORDER BY procore_id"
+    )
+    assert [round(row["wait_s"]) for row in due] in ([4, 2], [5, 2])
+
+
+async def test_a_repeat_asks_for_nothing_more_of_a_look_under_way(bench: Bench) -> None:
+    first = from_procore(occurred_at=NOW)
+    await bench.intake.handle([record_of(first)])
+    await bench.postgres.execute("UPDATE mirror.looks SET claimed_by = 'w-1'")
+    await bench.intake.handle([record_of(first)])
+    (look,) = await bench.rows("looks")
+    assert look["asked"] == 1
+    later = from_procore(notice_id="n-2", occurred_at=NOW + timedelta(seconds=1))
+    await bench.intake.handle([record_of(later)])
+    (look,) = await bench.rows("looks")
+    assert (look["asked"], look["first_moment"], look["last_moment"]) == (
+        2,
+        NOW,
+        NOW + timedelta(seconds=1),
+    )
 
 
 @pytest.mark.parametrize(
@@ -213,7 +274,8 @@ async def test_a_notice_leaves_the_claim_of_a_look_under_way_and_asks_for_anothe
     await bench.intake.handle([record_of(from_procore())])
     await bench.postgres.execute("UPDATE mirror.looks SET due_at = now()")
     (look,) = await looks.claim(Room())
-    await bench.intake.handle([record_of(from_procore(notice_id="n-2"))])
+    newer = from_procore(notice_id="n-2", occurred_at=NOW + timedelta(seconds=1))
+    await bench.intake.handle([record_of(newer)])
     row = await bench.postgres.fetchrow(
         "SELECT claimed_by, due_at > now() + interval '1 minute' AS kept FROM mirror.looks"
     )
