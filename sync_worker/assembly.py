@@ -28,6 +28,7 @@ from sync_worker.outbound.assembly import deliveries_of
 from sync_worker.outbound.deliveries import Deliveries
 from sync_worker.outbound.readiness_loop import ReadinessLoop
 from sync_worker.outcomes import Outcomes, TellingRecords
+from sync_worker.pacing import PostgresPace
 from sync_worker.projects import Projects
 from sync_worker.readers import Readers
 from sync_worker.settings import WorkerSettings
@@ -107,6 +108,7 @@ def _worker(
         tokens,
         write_deadline_s=timing.write_deadline_s,
         count=lambda method, status: calls.add(method, _class_of(status)),
+        shared=PostgresPace(postgres),
     )
     procore = Procore(caller, Files(caller, storage_http, tokens, _origins(settings)))
     part3 = Part3(part3_http, settings.part3_api_url, settings.part3_api_token)

@@ -28,6 +28,7 @@ from services.procore.errors import (
 )
 from services.procore.models import Place
 from services.procore.pacer import Pacer, Priority, rate_limited
+from services.procore.sharing import Alone, SharedPace, Window, window_in
 from services.procore.waiting import seconds_to_wait
 
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TIMEOUT, TOO_MANY = 401, 403, 404, 408, 429
@@ -69,6 +70,7 @@ class Caller:
         tokens: where access tokens come from.
         write_deadline_s: the longest wait for one write.
         count: told each answer's status and kind of call, for the metrics.
+        shared: what other workers know of the grants' limits.
     """
 
     http: HttpClient
@@ -76,6 +78,7 @@ class Caller:
     tokens: Tokens
     write_deadline_s: float = 30.0
     count: Callable[[str, int], None] = lambda _method, _status: None
+    shared: SharedPace = field(default_factory=Alone)
     _pacers: dict[str, Pacer] = field(default_factory=dict)
 
     def pacer(self, user_id: str) -> Pacer:
@@ -147,28 +150,46 @@ class Caller:
             "procore-company-id": call.place.company_id,
             "accept": "application/json",
         }
-        reads = call.method == "GET"
         pacer = self.pacer(call.whose)
-        async with pacer.turn(call.priority):
+        while True:
+            async with pacer.turn(call.priority):
+                wait_s = await self.shared.take(call.whose, call.priority)
+                if wait_s is None:
+                    return await self._in_turn(call, headers, pacer)
+                pacer.learn(wait_s, call.priority)
+
+    async def _in_turn(self, call: _Call, headers: dict[str, str], pacer: Pacer) -> Answer:
+        window: Window | None = None
+        closed_s = 0.0
+        try:
             if call.before_sending is not None:
                 await call.before_sending()
-            try:
-                answer = await self.http.send(
-                    call.method,
-                    self.base_url + call.path,
-                    headers=headers,
-                    deadline_s=READ_DEADLINE_S if reads else self.write_deadline_s,
-                    **call.request,
-                )
-            except NotSent as error:
-                raise TryLater(str(error), reason="procore_down") from error
-            except NoAnswer as error:
-                if reads:
-                    raise TryLater(str(error), reason="procore_down") from error
-                raise OutcomeUnknown(str(error)) from error
+            answer = await self._exchange(call, headers)
             pacer.note(answer.status, answer.headers)
+            window = window_in(answer.headers)
+            if answer.status == TOO_MANY:
+                closed_s = pacer.closed_s
+        finally:
+            await self.shared.note(call.whose, window, closed_s)
         self.count(call.method, answer.status)
         return answer
+
+    async def _exchange(self, call: _Call, headers: dict[str, str]) -> Answer:
+        reads = call.method == "GET"
+        try:
+            return await self.http.send(
+                call.method,
+                self.base_url + call.path,
+                headers=headers,
+                deadline_s=READ_DEADLINE_S if reads else self.write_deadline_s,
+                **call.request,
+            )
+        except NotSent as error:
+            raise TryLater(str(error), reason="procore_down") from error
+        except NoAnswer as error:
+            if reads:
+                raise TryLater(str(error), reason="procore_down") from error
+            raise OutcomeUnknown(str(error)) from error
 
     def _judged(self, call: _Call, answer: Answer) -> Answer:
         """Return a good answer; raise what any other means."""

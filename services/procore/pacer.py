@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from enum import IntEnum
 
 from services.errors import TryLater
-from services.procore.waiting import SHORTEST_S, seconds_to_wait
+from services.procore.waiting import SHORTEST_S, seconds_to_wait, seconds_until_reset
 
 TOO_MANY_REQUESTS = 429
 AT_ONCE = 2
@@ -81,8 +81,8 @@ class Pacer:
 
     def note(self, status: int, headers: Mapping[str, str]) -> None:
         """Learn from an answer's status and headers."""
-        remaining, limit = _number(headers, "remaining"), _number(headers, "limit")
-        reset = _number(headers, "reset")
+        remaining, limit = number_in(headers, "remaining"), number_in(headers, "limit")
+        ends_in_s = seconds_until_reset(headers, now=self._now)
         if remaining is not None:
             # what else is under way may not be counted in it yet
             self._budget_left = remaining - max(self._under_way - 1, 0)
@@ -92,12 +92,20 @@ class Pacer:
             self._closed_until = max(self._closed_until, self._now() + wait_s)
             return
         self._refusals = 0
-        if remaining is not None and reset is not None and reset > self._now():
-            until = min(reset, self._now() + 3_600)
+        if remaining is not None and ends_in_s is not None and ends_in_s > 0:
+            until = self._now() + min(ends_in_s, 3_600)
             if remaining < 1:
                 self._closed_until = max(self._closed_until, until)
             elif limit and remaining <= limit * RESERVE_SHARE:
                 self._reserved_until = max(self._reserved_until, until)
+
+    def learn(self, wait_s: float, priority: Priority) -> None:
+        """Keep calls of this priority back for so long, as another worker was told to."""
+        until = self._now() + wait_s
+        if priority >= Priority.SWEEP:
+            self._reserved_until = max(self._reserved_until, until)
+        else:
+            self._closed_until = max(self._closed_until, until)
 
     def _back_off_s(self) -> float:
         """Seconds to wait after a 429 that names no time: twice as long each time in a row."""
@@ -108,6 +116,11 @@ class Pacer:
     def budget_left(self) -> float:
         """Calls that the window still takes by what the headers last said; infinite if unknown."""
         return self._budget_left
+
+    @property
+    def closed_s(self) -> float:
+        """Seconds for which nobody may call; 0 when they may."""
+        return max(0.0, self._closed_until - self._now())
 
     def opens_at(self, priority: Priority) -> float:
         """Return the Unix time from which a call of this priority may go."""
@@ -179,7 +192,8 @@ def rate_limited(opens_at: float) -> TryLater:
     return TryLater(message, reason="rate_limited", not_before=at)
 
 
-def _number(headers: Mapping[str, str], name: str) -> float | None:
+def number_in(headers: Mapping[str, str], name: str) -> float | None:
+    """Read one of the rate headers: limit, remaining or reset."""
     try:
         number = float(headers.get(f"x-rate-limit-{name}", ""))
     except ValueError:
