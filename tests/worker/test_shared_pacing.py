@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import httpx2
 import pytest
 import pytest_asyncio
 
@@ -58,7 +59,7 @@ class Procore(HttpClient):
             "x-rate-limit-remaining": str(left),
             "x-rate-limit-reset": str(self.ends_at),
         }
-        return Answer(200 if taken else 429, headers, b"{}")
+        return Answer(200 if taken else 429, httpx2.Headers(headers), b"{}")
 
 
 async def read_often(caller: Caller, times: int, whose: str = "amy") -> int:
