@@ -21,6 +21,7 @@ from services.procore.waiting import seconds_to_wait
 from services.settings import Secret
 
 CONNECT_TIMEOUT_S = 5.0
+LAST_LOOK_S = 0.5
 REVOKE_TIMEOUT_S = 15.0
 MAX_ANSWER_BYTES = 65_536
 MAX_TOKEN_CHARACTERS = 16_384
@@ -192,7 +193,7 @@ class ProcoreOAuth:
     def _credentials(self) -> dict[str, str]:
         return {"client_id": self._client_id, "client_secret": self._client_secret.reveal()}
 
-    def _client(self, read_s: float) -> httpx2.AsyncClient:
+    def _client(self, read_s: float | None) -> httpx2.AsyncClient:
         """Return a client for one call: a kept connection may die with our request in it."""
         return httpx2.AsyncClient(
             transport=httpx2.AsyncHTTPTransport(retries=0),
@@ -203,8 +204,27 @@ class ProcoreOAuth:
         )
 
     async def _ask(self, form: Mapping[str, str]) -> TokenAnswer:
+        """Send a form once and read the answer within the deadline.
+
+        A process that stood still past its deadline (a frozen machine, SIGSTOP) finds its timer
+        run out and the answer in its socket at the same moment: the answer is looked for once more
+        before it is called lost, as it may hold the only copy of a new pair.
+        """
+        last_look_s = min(LAST_LOOK_S, self._deadline_s / 4)
+        asking = asyncio.create_task(self._send(form), name="token_endpoint")
         try:
-            async with asyncio.timeout(self._deadline_s), self._client(self._deadline_s) as client:
+            for wait_s in (self._deadline_s - last_look_s, last_look_s):
+                done, _ = await asyncio.wait([asking], timeout=wait_s)
+                if done:
+                    return asking.result()
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        return Unknown("TimeoutError")
+
+    async def _send(self, form: Mapping[str, str]) -> TokenAnswer:
+        try:
+            async with self._client(read_s=None) as client:
                 request = client.build_request(
                     "POST", f"{self.login_url}/oauth/token", data={**form, **self._credentials}
                 )
@@ -215,7 +235,7 @@ class ProcoreOAuth:
                     await answer.aclose()
         except NEVER_SENT as error:
             return NotSent(type(error).__name__)
-        except (httpx2.HTTPError, TimeoutError) as error:
+        except httpx2.HTTPError as error:
             return Unknown(type(error).__name__)
         return read_token_answer(answer.status_code, answer.headers, body)
 

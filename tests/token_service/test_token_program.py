@@ -217,3 +217,63 @@ def test_bad_settings_are_all_named_and_end_with_78(tmp_path: Path) -> None:
     ):
         assert name in ended.stderr
     assert "c2hvcnQ" not in ended.stderr
+
+
+async def test_a_replica_that_stood_still_through_its_refresh_still_brings_the_pair_home(
+    database: str, authority: Postgres, login: LoginHost, tmp_path: Path
+) -> None:
+    """Goal 17: as SIGSTOP, a frozen machine or a long pause do; longer than deadline and lease."""
+    login.delay_s = 0.3
+    old = await put_grant(authority, login, 1000)
+    short = {"REFRESH_DEADLINE_S": "1.5", "REFRESH_LEASE_S": "1.6"}
+    environments = [
+        environment(database, login.url, tmp_path / name, **short) for name in ("a", "b")
+    ]
+    async with program(environments[0]) as still, program(environments[1]) as other:
+        asking = asyncio.create_task(still.ask())
+        await login.spent.wait()
+        still.process.send_signal(signal.SIGSTOP)
+        async with asyncio.timeout(60):
+            while not await authority.fetchval(
+                "SELECT lease_until < now() - interval '1 second' FROM authority.grants"
+            ):
+                await asyncio.sleep(0.1)
+        answer = await other.ask()
+        assert answer.json()["access_token"] == old.access_token.reveal()  # it serves meanwhile
+        assert len(login.forms) == 1  # and the refresh token was not sent a second time
+        still.process.send_signal(signal.SIGCONT)
+        await asyncio.gather(asking, return_exceptions=True)
+        async with asyncio.timeout(30):
+            while (answer := await other.ask()).json()["access_token"] == old.access_token.reveal():
+                await asyncio.sleep(0.1)
+    assert answer.json()["access_token"] in login.access_tokens
+    assert (login.redemptions, len(login.forms)) == (1, 1)
+    assert await authority.fetchval("SELECT state FROM authority.grants") == "authorized"
+    assert await authority.fetchval("SELECT outcome FROM authority.refresh_attempts") == "renewed"
+
+
+async def test_d8_killed_after_the_answer_it_loses_nothing(
+    local_postgres: LocalPostgres, database: str, login: LoginHost, tmp_path: Path
+) -> None:
+    """Goal 18: Postgres stands still when the answer comes, and then the program is killed -9."""
+    await migrate(database, ["sync_worker", "token_service"])
+    login.delay_s = 0.5
+    async with open_postgres(database) as postgres:
+        await put_grant(postgres, login, -1)
+    env = environment(database, login.url, tmp_path)
+    async with program(env) as doomed:
+        asking = asyncio.create_task(doomed.ask())
+        await login.spent.wait()
+        local_postgres.program.pause()
+        async with asyncio.timeout(30):
+            while not list(tmp_path.glob("*.pair")):
+                await asyncio.sleep(0.02)
+        doomed.process.kill()
+        await asyncio.gather(asking, return_exceptions=True)
+    local_postgres.program.resume()
+    async with program(env) as again:
+        answer = await again.ask()
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["access_token"] in login.access_tokens
+    assert (login.redemptions, len(login.forms)) == (1, 1)
+    assert list(tmp_path.glob("*.pair")) == []
