@@ -11,7 +11,7 @@ CODE := schemas services webhook_gateway token_service sync_worker connector san
 PYTEST := $(RUN) -m pytest
 # Three processes on two processors: tests of whole systems mostly wait. PROCESSES=0: one after the other.
 PROCESSES ?= 3
-SHARED_OUT := -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
+SHARED_OUT := -n $(PROCESSES) --dist loadscope --no-loadscope-reorder
 
 # Image locks hold part of what requirements.lock holds, in the same versions.
 LOCK_IMAGE = $(RUN) -m uv pip compile pyproject.toml $(1) --universal --python-version 3.11 \

@@ -1,14 +1,18 @@
 """How tests are shared out among processes (`pytest -n`): one waits while others compute."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 
-SESSION_SYSTEMS = ("fault_site", "shared_stack")
-"""Fixtures that start a whole system once a session: all their users go to one process."""
+SYSTEMS = "tests/stack"
+OF_THEIR_OWN = ("test_demo_command", "test_faults_backfill", "test_faults_outages")
+"""Files of that folder that start systems of their own; the others share those of the session."""
 
 
-def group_of(path: str, fixtures: Collection[str]) -> str:
-    """Name the tests that this one stays with: users of one system, else those of its file."""
-    return next((system for system in SESSION_SYSTEMS if system in fixtures), path)
+def group_of(nodeid: str) -> str:
+    """Name the tests that this one stays with: those of its file, or all that share a system."""
+    path = PurePosixPath(nodeid.partition("::")[0])
+    shares = str(path.parent) == SYSTEMS and path.stem not in OF_THEIR_OWN
+    return SYSTEMS if shares else str(path)
 
 
 def spread(sizes: Mapping[str, bool]) -> Sequence[str]:

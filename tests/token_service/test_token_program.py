@@ -187,7 +187,7 @@ async def test_when_postgres_dies_during_a_refresh_the_pair_survives(
         await local_postgres.program.start()
         await asyncio.gather(asking, return_exceptions=True)
         async with asyncio.timeout(60):
-            # where Postgres took longer than the lease, the pair first has to come home from the disk
+            # where Postgres took longer than the lease, the pair first comes home from the disk
             while (answer := await running.ask()).status_code == 503:
                 await asyncio.sleep(0.2)
         assert answer.status_code == 200, answer.text
