@@ -17,7 +17,7 @@ ACCESS = "grants.access"
 REFRESH = "grants.refresh"
 JOURNAL_KEPT_DAYS = 90
 HOMECOMING_S = 10.0
-"""Within it, whichever replica has an unstored pair on its disk brings it home: it tries each second."""
+"""Within it, whichever replica has an unstored pair on its disk brings it home."""
 
 GRANT_COLUMNS = """
 user_id, procore_user_id, procore_login, procore_name, state, reason, version, sealed_access,
