@@ -67,6 +67,9 @@ WITH awaited AS (
 UPDATE mirror.sweeps SET wanted_at = LEAST(wanted_at, list_at) FROM awaited
 WHERE project_id = $1 AND kind = 'rfi'
 """
+NOTE_CHANGER = """
+UPDATE mirror.looks SET changed_by = $4 WHERE (project_id, kind, procore_id) = ($1, $2, $3)
+"""
 CHECK_HELD_AGAIN = """
 UPDATE mirror.deliveries SET due_at = now(), asked = asked + 1
 WHERE project_id = $1 AND state IN ('held', 'waiting')
@@ -207,6 +210,8 @@ class Intake:
             key = (notice.project_id, kind, notice.record_id)
             says = (notice.occurred_at, notice.reason == "delete")
             await self._want_look(queries, key, notice.notice_id, traceparent, says)
+            if notice.procore_user_id is not None:
+                await queries.execute(NOTE_CHANGER, *key, notice.procore_user_id)
 
     async def _from_part3(
         self, queries: Queries, notice: Part3Notice, traceparent: str | None

@@ -106,13 +106,14 @@ class Mirror:
         attachments = attachments_of(source)
         known = await self.records.known_files(key.project_id, [one.id for one in attachments])
         missing = [one for one in attachments if one.id not in known]
-        record = await self._translated(key, source, known)
+        record = await self._translated(key, source, known, before)
         _ = await self._put_if_changed(key, fence, before, record, source)
         if not missing:
             return _seen(source, before, record)
         fault = await self._copy_all(reader, missing, known)
-        complete = await self._translated(key, source, known)
-        _ = await self._put_if_changed(key, fence, await self.records.read(key), complete, source)
+        shown = await self.records.read(key)
+        complete = await self._translated(key, source, known, shown)
+        _ = await self._put_if_changed(key, fence, shown, complete, source)
         if count:
             await count(sum(one.id in known for one in missing))
         if fault is not None:
@@ -134,13 +135,19 @@ class Mirror:
         _ = await self._put_if_changed(key, fence, before, tombstone, None)
 
     async def _translated(
-        self, key: Key, source: Rfi | Submittal, files: dict[str, File]
+        self, key: Key, source: Rfi | Submittal, files: dict[str, File], before: Stored
     ) -> Record:
+        """Translate, and add what became of answers after they were returned."""
         if isinstance(source, Submittal):
-            return translate_submittal(source, files)
-        return translate_rfi(
-            source, files, await self.records.return_ids(key.project_id, key.procore_id)
-        )
+            record = translate_submittal(source, files)
+        else:
+            ids = await self.records.return_ids(key.project_id, key.procore_id)
+            record = translate_rfi(source, files, ids)
+        after = (await self.records.after_return(key, source, before)).extras
+        if not after:
+            return record
+        told = msgspec.structs.replace(record, extras={**record.extras, **after})
+        return with_content_version(told)
 
     async def _put_if_changed(
         self,

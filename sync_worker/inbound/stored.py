@@ -12,6 +12,7 @@ from sync_worker.activity import as_json, note, words_for
 from sync_worker.leases import Key
 from sync_worker.outbound.delivery_store import ask_record_deliveries
 from sync_worker.outbound.put_notes import note_put
+from sync_worker.outbound.seal_store import AfterReturn, compare, note_after_return
 
 READ = """
 SELECT record, content_version, part3_version, procore_updated_at, files_pending
@@ -121,6 +122,8 @@ class Records:
                 raise FenceLost(key)
             if source is not None:
                 await note_put(transaction, key.project_id, record.content_version, source)
+                after = await compare(transaction, key.project_id, source, before.record)
+                await note_after_return(transaction, key.project_id, record, after)
             if _worth_telling(before, record):
                 event = "record.removed" if record.status == "removed" else "record.mirrored"
                 words = words_for(before.record, record)
@@ -149,6 +152,10 @@ class Records:
         """Return which replies of an RFI came from which returns."""
         rows = await self._postgres.fetch(RETURN_IDS, project_id, rfi_id)
         return {row["remote_id"]: row["return_id"] for row in rows}
+
+    async def after_return(self, key: Key, source: Rfi | Submittal, before: Stored) -> AfterReturn:
+        """Return what became of the answers that were delivered to a record."""
+        return await compare(self._postgres, key.project_id, source, before.record)
 
     async def known_files(self, project_id: str, attachment_ids: list[str]) -> dict[str, File]:
         """Return, of these attachments, those whose bytes Part3 has."""

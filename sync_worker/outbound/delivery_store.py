@@ -14,6 +14,7 @@ from schemas.records import Kind, Person
 from schemas.returns import Delivery, Receipt, Return
 from services.postgres import Postgres, Queries, Row, UniqueViolation
 from sync_worker.outbound.intent_store import leased
+from sync_worker.outbound.seal_store import seal
 from sync_worker.outbound.standing import Standing
 
 ASK = """
@@ -271,6 +272,8 @@ class PostgresDeliveries:
                     msgspec.to_builtins(change.person),
                     change.detail,
                 )
+            if standing.receipt is not None:
+                await seal(queries, task.return_id, standing.receipt)
             if standing.state == "delivered":
                 await queries.execute(ASK_LOOK, task.return_id)
 

@@ -124,7 +124,7 @@ async def test_a_worker_that_lost_its_lease_puts_nothing_over_a_newer_state(benc
             KEY,
             fence,
             old_before,
-            await slept.mirror._translated(KEY, old, {}),
+            await slept.mirror._translated(KEY, old, {}, old_before),
             old,
         )
     assert bench.shown("rfi", "1").title == "Newer"
