@@ -33,7 +33,10 @@ class Store:
     def __init__(self, data: Path) -> None:
         data.mkdir(parents=True, exist_ok=True)
         self.data = data
-        self._connection = sqlite3.connect(data / "part3.sqlite3", isolation_level=None)
+        # Used by one event loop at a time; whoever builds the house may be another thread than it.
+        self._connection = sqlite3.connect(
+            data / "part3.sqlite3", isolation_level=None, check_same_thread=False
+        )
         self._connection.row_factory = sqlite3.Row
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
             self._connection.execute(f"PRAGMA {pragma}")

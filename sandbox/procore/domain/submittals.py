@@ -74,6 +74,10 @@ def _check(world: World, project: Project, fields: SubmittalFields) -> None:
         directory.status(world, project.company_id, fields.status_id) is None
     ):
         wrong["status_id"] = ["is not a status of this company"]
+    types = {t.name for t in directory.company(world, project.company_id).types}
+    named = fields.type_name
+    if not isinstance(named, UnsetType) and named and named not in types:
+        wrong["type"] = ["is not included in the list"]
     people: dict[str, tuple[int, ...]] = {}
     if not isinstance(fields.manager_id, UnsetType) and fields.manager_id:
         people["submittal_manager_id"] = (fields.manager_id,)

@@ -8,6 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from sandbox.procore.errors import Refusal
+from sandbox.procore.rest import params
 from sandbox.procore.rest.call import Call
 from sandbox.procore.world import World
 
@@ -51,7 +52,11 @@ def page(
 
 
 def _positive(text: Any, default: int) -> int:
-    return int(text) if isinstance(text, str) and text.isdigit() and int(text) > 0 else default
+    try:
+        number = int(params.digits(text)) if isinstance(text, str) else 0
+    except ValueError:
+        return default
+    return number or default
 
 
 def _link(call: Call, number: int, per_page: int, total: int) -> str:

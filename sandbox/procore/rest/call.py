@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from sandbox.procore.domain import directory
@@ -31,10 +32,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     def id(self, name: str) -> int:
         """A number of the path; raises NotFound when it is none."""
-        text = str(self.request.path_params[name])
-        if not text.isdigit():
-            raise NotFound
-        return int(text)
+        try:
+            return int(params.digits(str(self.request.path_params[name])))
+        except ValueError:
+            raise NotFound from None
 
     def project_id(self) -> int:
         """The project of the path, or of the query where there is none in the path.
@@ -64,8 +65,11 @@ async def read_body(request: Request) -> tuple[dict[str, Any], list[Any] | None,
     """The body nested, its array if it is one, and whether it was a form."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind in FORM_TYPES:
-        async with request.form(max_part_size=64 * 1024 * 1024) as form:
-            pairs = [(name, await _part(value)) for name, value in form.multi_items()]
+        try:
+            async with request.form(max_part_size=64 * 1024 * 1024) as form:
+                pairs = [(name, await _part(value)) for name, value in form.multi_items()]
+        except HTTPException as error:  # Starlette's own, for a form that cannot be read
+            raise BadRequest(error.detail) from error
         return params.nested(pairs), None, True
     raw = await request.body()
     if not raw:

@@ -153,8 +153,10 @@ class Gate:
             if needed:
                 self._header_missing(request, actor)
             return None
-        if not text.isdigit():
-            raise BadRequest("Procore-Company-Id must be a number.")
+        try:
+            text = params.digits(text)
+        except ValueError:
+            raise BadRequest("Procore-Company-Id must be a number.") from None
         if not needed:
             return None
         company = self.world.store.get(Company, text)

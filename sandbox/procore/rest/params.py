@@ -56,6 +56,13 @@ def _lists(value: Any) -> Any:
     return inner
 
 
+def digits(text: str) -> str:
+    """The text, if it is nothing but 0 to 9. Raises ValueError; so does `int` for too many."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(text)
+    return text
+
+
 def whole(value: Any, name: str) -> int:
     """An integer, also as text. Raises BadRequest."""
     if isinstance(value, bool) or not isinstance(value, int | str):

@@ -243,6 +243,10 @@ def _text(value: Any, _name: str) -> str | None:
     return None if value is None else str(value)
 
 
+def _text_or_nothing(value: Any, name: str) -> str | None:
+    return _text(value, name) or None
+
+
 def _day(value: Any, _name: str) -> Any:
     return params.day(value)
 
@@ -252,7 +256,7 @@ READERS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     "title": ("title", _text),
     "revision": ("revision", _text),
     "description": ("description", _text),
-    "type": ("type_name", _text),
+    "type": ("type_name", _text_or_nothing),
     "status_id": ("status_id", params.whole),
     "private": ("private", params.truth),
     "submittal_manager_id": ("manager_id", params.optional_whole),

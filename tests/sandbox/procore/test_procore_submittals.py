@@ -307,6 +307,17 @@ async def test_b47_the_approver_patch_answers_an_object_or_an_array(
     assert isinstance(answer.json(), kind)
 
 
+async def test_a_type_is_one_of_the_companys(site: Site) -> None:
+    manager = site.as_(MANAGER)
+    types = await manager.ok("GET", f"/rest/v1.0/companies/{site.company_id}/submittal_types")
+    made = await manager.new_submittal([ARCHITECT], type=types[0]["name"])
+    assert made["type"] == types[0]
+    body = {"submittal": {"number": "2", "type": "Nonsense"}}
+    refused = await manager.call("POST", manager.submittals, json=body)
+    assert refused.status_code == 422
+    assert refused.json() == {"errors": {"type": ["is not included in the list"]}}
+
+
 async def test_b57_a_description_comes_html_escaped_and_names_with_their_company(
     site: Site,
 ) -> None:
