@@ -15,6 +15,7 @@ class ProjectOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     send_emails: bool = False  # Procore mails its own notifications of a delivered response
+    show_drafts: bool = False  # Procore's drafts are mirrored too, as Upcoming
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ import structlog
 from schemas.records import Record, StoredRecord
 from services.part3.client import Part3Refused
 from services.procore.models import Rfi, Submittal
-from sync_worker.inbound.mirror import is_draft
+from sync_worker.inbound.mirror import is_draft, origin_of
 from sync_worker.inbound.stored import FenceLost, Records
 from sync_worker.inbound.translate import attachments_of, translate_rfi, translate_submittal
 from sync_worker.keeping import renewed
@@ -43,16 +43,24 @@ class FirstShowing:
     records: Records
 
     async def show(
-        self, sweep: Sweep, found: list[Rfi | Submittal], known: Mapping[str, Any]
+        self,
+        sweep: Sweep,
+        found: list[Rfi | Submittal],
+        known: Mapping[str, Any],
+        *,
+        drafts: bool = False,
     ) -> None:
         """Put what a page says of records that were never put.
 
-        A record that is refused, or that somebody is at, is left to its look.
+        A record that is refused, or that somebody is at, is left to its look, and so is an RFI
+        that may be here already as another one. `drafts`: the project shows them.
         """
         new = {
             one.id: one
             for one in found
-            if not is_draft(one) and (known.get(one.id) or {}).get("record") is None
+            if (drafts or not is_draft(one))
+            and origin_of(one) is None
+            and (known.get(one.id) or {}).get("record") is None
         }
         if not new:
             return

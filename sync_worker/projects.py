@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from schemas.connections import Connection, ConnectionPage
+from schemas.connections import Connection, ConnectionPage, ProjectOptions
 from schemas.records import Person
 from schemas.returns import Project
 from services.errors import ConnectorError, NeedsPerson, TryLater
@@ -27,12 +27,13 @@ OVERLAP = timedelta(seconds=30)
 """How far back each poll asks again: two changes may carry the same time."""
 
 READER = """
-SELECT procore_company_id, procore_project_id, reader_user_id FROM mirror.projects
+SELECT procore_company_id, procore_project_id, reader_user_id, options FROM mirror.projects
 WHERE project_id = $1 AND state = 'active' AND attention_reason IS NULL
 """
 LAST_HEARD = "SELECT max(connection_updated_at) FROM mirror.projects"
 KNOWN = """
-SELECT state, procore_company_id, procore_project_id, owner_user_id, connection_updated_at
+SELECT state, procore_company_id, procore_project_id, owner_user_id, connection_updated_at,
+  options
 FROM mirror.projects WHERE project_id = $1 FOR UPDATE
 """
 KEEP = """
@@ -59,6 +60,11 @@ ON CONFLICT (project_id, kind) DO UPDATE SET due_at = now(), backfilled_at = NUL
   files_found = 0, files_done = 0, started_at = NULL, finished_at = NULL, attempts = 0,
   reason = NULL, message = NULL, settle_at = NULL, settle_by = NULL, wanted_at = NULL,
   retry_at = NULL, audited_at = NULL, lease_owner = NULL, lease_until = NULL, fence = s.fence + 1
+"""
+# Drafts are shown from now on: everything is listed again, at once, as in the daily audit.
+LIST_EVERYTHING = """
+UPDATE mirror.sweeps SET due_at = now(), audited_at = '-infinity'
+WHERE project_id = $1 AND backfilled_at IS NOT NULL
 """
 FORGET_LOOKS = "DELETE FROM mirror.looks WHERE project_id = $1"
 FORGET_REPLIES = "DELETE FROM mirror.awaited_replies WHERE project_id = $1"
@@ -136,8 +142,9 @@ class Projects:
         row = await self._postgres.fetchrow(READER, project_id)
         if row is None:
             return None
+        options = msgspec.convert(row["options"], ProjectOptions)
         place = Place(company_id=row["procore_company_id"], project_id=row["procore_project_id"])
-        return Reader(project_id, place, row["reader_user_id"])
+        return Reader(project_id, place, row["reader_user_id"], options.show_drafts)
 
     async def follow(self, stopping: asyncio.Event) -> None:
         """Ask for changed connections every two seconds until told to stop."""
@@ -195,9 +202,17 @@ class Projects:
                 await transaction.execute(FORGET_LOOKS, connection.project_id)
                 await transaction.execute(FORGET_REPLIES, connection.project_id)
                 await transaction.execute(BEGIN_SWEEPS, connection.project_id)
+            asked_for_drafts = (
+                not began
+                and known is not None
+                and connection.options.show_drafts
+                and not msgspec.convert(known["options"], ProjectOptions).show_drafts
+            )
+            if asked_for_drafts:
+                await transaction.execute(LIST_EVERYTHING, connection.project_id)
             await self._tell(transaction, connection, known["state"] if known else None)
         log.info("connection.heard", project_id=connection.project_id, state=connection.state)
-        if began:
+        if began or asked_for_drafts:
             self.wake_sweeps()
 
     async def _tell(self, queries: Queries, connection: Connection, before: str | None) -> None:

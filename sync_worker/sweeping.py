@@ -203,7 +203,7 @@ class Sweeping:
                 updated_from=sweep.window_from,
                 updated_to=None,
             )
-            await self._take(sweep, page)
+            await self._take(sweep, page, drafts=reader.show_drafts)
             number += 1
             await self._sweeps.page_done(sweep, number, len(page.items), page.answered_at)
             if page.next_page is None:
@@ -213,12 +213,12 @@ class Sweeping:
         await self._sweeps.listed(sweep)
         log.debug("sweep.listed", project_id=sweep.project_id, kind=sweep.kind, pages=number - 1)
 
-    async def _take(self, sweep: Sweep, page: Page) -> None:
+    async def _take(self, sweep: Sweep, page: Page, *, drafts: bool) -> None:
         found = [one for item in page.items if (one := _read(sweep.kind, item)) is not None]
         known = await self._sweeps.known(sweep, [one.id for one in found])
-        changed = [one for one in found if _wants_a_look(one, known.get(one.id))]
+        changed = [one for one in found if _wants_a_look(one, known.get(one.id), drafts=drafts)]
         if sweep.backfill:
-            await self._first_showing.show(sweep, changed, known)
+            await self._first_showing.show(sweep, changed, known, drafts=drafts)
         priority = BACKFILL if sweep.backfill else SWEEP_LOOK
         await self._looks.want(sweep.project_id, sweep.kind, [one.id for one in changed], priority)
         if changed:
@@ -241,10 +241,13 @@ def _read(kind: Kind, item: dict[str, Any]) -> Rfi | Submittal | None:
         return None
 
 
-def _wants_a_look(found: Rfi | Submittal, known: dict[str, Any] | None) -> bool:
+def _wants_a_look(
+    found: Rfi | Submittal, known: dict[str, Any] | None, *, drafts: bool = False
+) -> bool:
     """Tell whether a listed state differs from the one that Part3 has, as far as a list tells."""
     if known is None or known["record"] is None or known["files_pending"]:
-        return not is_draft(found) or (known is not None and known["record"] is not None)
+        there = known is not None and known["record"] is not None
+        return drafts or not is_draft(found) or there
     if known["removed_at"] is not None or known["procore_updated_at"] is None:
         return True
     seen_at: datetime = known["procore_updated_at"]

@@ -73,12 +73,15 @@ class Rfi(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     created_at: datetime | None = None
     revision: str | None = None
-    source_rfi_header_id: str | None = None
+    current_revision: bool = True
+    source_rfi_header_id: str | None = None  # of the first of its revisions
     due_on: date | None = None
     initiated_on: date | None = None
     closed_at: datetime | None = None
     deleted: bool = False
     distribution: tuple[UserRef, ...] = ()
+    creator: UserRef | None = None
+    received_from: UserRef | None = None
     connect_export_origin: dict[str, Any] | None = None
     spec_section: str | None = None
     extras: dict[str, Any] = {}  # other fields by label, JSON values
@@ -149,6 +152,8 @@ class Submittal(msgspec.Struct, frozen=True, kw_only=True):
     distributed_at: datetime | None = None
     deleted: bool = False
     distribution: tuple[UserRef, ...] = ()
+    creator: UserRef | None = None
+    received_from: UserRef | None = None
     extras: dict[str, Any] = {}  # other fields by label, JSON values
 
 

@@ -4,27 +4,23 @@ Source: Procore API contract, sections 3.3, 4.3, 4.6. Only an id and `updated_at
 """
 
 import html
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
 from services.errors import TryLater
+from services.procore.extras import latest_distribution_at, rfi_extras, submittal_extras
 from services.procore.json_values import (
     Json,
     alone,
-    amount_of,
-    clean,
     day_of,
     first_of,
     id_of,
     label_of,
     name_of,
     object_of,
-    plain_of,
     read_many,
     text_of,
     time_of,
-    told,
 )
 from services.procore.models import (
     Answer,
@@ -37,32 +33,6 @@ from services.procore.models import (
     UserRef,
 )
 
-RFI_EXTRAS = {
-    "location": "Location",
-    "cost_code": "Cost code",
-    "sub_job": "Sub job",
-    "project_stage": "Project stage",
-    "reference": "Reference",
-    "drawing_number": "Drawing number",
-    "proposed_solution": "Proposed solution",
-    "responsible_contractor": "Responsible contractor",
-    "received_from": "Received from",
-    "custom_textfield_1": "Custom text 1",
-    "custom_textfield_2": "Custom text 2",
-}
-SUBMITTAL_EXTRAS = {
-    "received_from": "Received from",
-    "responsible_contractor": "Responsible contractor",
-    "issue_date": "Issued on",
-    "received_date": "Received on",
-    "submit_by": "Submit by",
-    "required_on_site_date": "Required on site",
-    "actual_delivery_date": "Actual delivery",
-    "lead_time": "Lead time (days)",
-    "location": "Location",
-    "cost_code": "Cost code",
-    "sub_job": "Sub job",
-}
 STATUS_WORDS = {
     "draft": "Draft",
     "open": "Open",
@@ -107,7 +77,10 @@ def read_rfi(value: Json, *, full: bool) -> Rfi:
         distribution=read_many(value.get("distribution_list"), _user),
         connect_export_origin=dict(object_of(value.get("connect_export_origin"))) or None,
         spec_section=label_of(value.get("specification_section")),
-        extras=_extras(value, RFI_EXTRAS) | _rfi_extras(value),
+        current_revision=value.get("current_revision") is not False,
+        creator=_user(value.get("created_by")),
+        received_from=_user(value.get("received_from")),
+        extras=rfi_extras(value),
     )
 
 
@@ -156,15 +129,17 @@ def read_submittal(value: Json) -> Submittal:
         source_submittal_id=id_of(value.get("source_submittal_log_id")),
         spec_section=label_of(value.get("specification_section")),
         type=name_of(value.get("type")),
-        package=name_of(value.get("submittal_package")),
+        package=_title_of(value.get("submittal_package")),
         due_on=day_of(value.get("due_date")),
         issued_on=day_of(value.get("issue_date")),
         received_on=day_of(value.get("received_date")),
         closed_at=time_of(value.get("closed_at")),
-        distributed_at=time_of(value.get("distributed_at")),
+        distributed_at=latest_distribution_at(value),
         deleted=value.get("deleted") is True or value.get("deleted_at") is not None,
         distribution=read_many(value.get("distribution_members"), _user),
-        extras=_extras(value, SUBMITTAL_EXTRAS) | _custom_fields(value),
+        creator=_user(value.get("created_by")),
+        received_from=_user(value.get("received_from")),
+        extras=submittal_extras(value),
     )
 
 
@@ -246,33 +221,9 @@ def _attachment(value: Any) -> Attachment | None:
     )
 
 
-def _rfi_extras(value: Json) -> dict[str, Any]:
-    found = _custom_fields(value)
-    for name, label in (("cost_impact", "Cost impact"), ("schedule_impact", "Schedule impact")):
-        impact = object_of(value.get(name))
-        status = text_of(impact.get("status"))
-        amount = amount_of(impact.get("value"))
-        if status:
-            words = status.replace("_", " ")
-            found[label] = f"{words} ({amount})" if amount is not None else words
-    priority = object_of(value.get("priority"))
-    if isinstance(priority.get("name"), str) and priority["name"]:  # may be the boolean false
-        found["Priority"] = priority["name"]
-    return found
-
-
-def _custom_fields(value: Json) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, field in object_of(value.get("custom_fields")).items():
-        held = object_of(field).get("value", field if not isinstance(field, dict) else None)
-        if held is not None:
-            name = clean(str(key)).removeprefix("custom_field_")
-            found[f"Custom field {name}"] = plain_of(held)
-    return told(found)
-
-
-def _extras(value: Json, labels: Mapping[str, str]) -> dict[str, Any]:
-    return told({label: plain_of(value.get(name)) for name, label in labels.items()})
+def _title_of(value: Any) -> str | None:
+    """A package is named by its title in some answers and by its name in others."""
+    return text_of(object_of(value).get("title")) or name_of(value)
 
 
 def _body(value: Json) -> str:

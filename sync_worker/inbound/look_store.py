@@ -18,8 +18,8 @@ MOST_SUBMITTALS = 50
 PUT_OFF = 1.5
 """How far later looks put a settling off, as a multiple of SETTLE_S."""
 
-BACKFILL = 3
-"""The priority of a backfill's looks; 1 is a notice, 2 a sweep."""
+SWEPT, BACKFILL = 2, 3
+"""The priorities of a sweep's and of a backfill's looks; 1 is a notice's."""
 
 FREE_OWN = """
 UPDATE mirror.looks SET claimed_by = NULL, due_at = now() WHERE claimed_by = $1

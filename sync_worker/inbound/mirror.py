@@ -16,9 +16,17 @@ from services.procore.models import Attachment, Place, Rfi, Submittal
 from sync_worker.activity import as_json
 from sync_worker.inbound.content_version import with_content_version
 from sync_worker.inbound.partials import Partials, default_folder
+from sync_worker.inbound.revisions import chain_of, previous_of
+from sync_worker.inbound.rounds import Rounds, next_rounds
 from sync_worker.inbound.settling import Seen
 from sync_worker.inbound.stored import Records, Stored
-from sync_worker.inbound.translate import attachments_of, translate_rfi, translate_submittal
+from sync_worker.inbound.translate import (
+    NOTHING,
+    Remembered,
+    attachments_of,
+    translate_rfi,
+    translate_submittal,
+)
 from sync_worker.leases import Key
 
 log = structlog.get_logger()
@@ -70,6 +78,7 @@ class Reader:
     project_id: str
     place: Place
     whose: str
+    show_drafts: bool = False  # the project's choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +108,23 @@ class Mirror:
         before = await self.records.read(key)
         if before.procore_updated_at and source.updated_at < before.procore_updated_at:
             raise StaleRead(key)
-        if before.record is None and is_draft(source):
-            why = "It is a draft in Procore; drafts stay there until they are opened."
-            await self.records.looked(key, fence, source.updated_at, why)
+        why_not = await self._why_not(reader, key, source) if before.record is None else None
+        if why_not is not None:
+            await self.records.looked(key, fence, source.updated_at, why_not)
             return Seen(source.updated_at, before.procore_updated_at, None, None)
+        remembered = await self._remembered(key, before, source)
         attachments = attachments_of(source)
         known = await self.records.known_files(key.project_id, [one.id for one in attachments])
         missing = [one for one in attachments if one.id not in known]
-        record = await self._translated(key, source, known, before)
-        _ = await self._put_if_changed(key, fence, before, record, source)
+        record = await self._translated(key, source, known, before, remembered)
+        rounds = remembered.rounds
+        _ = await self._put_if_changed(key, fence, before, record, source, rounds=rounds)
         if not missing:
             return _seen(source, before, record)
         fault = await self._copy_all(reader, missing, known)
         shown = await self.records.read(key)
-        complete = await self._translated(key, source, known, shown)
-        _ = await self._put_if_changed(key, fence, shown, complete, source)
+        complete = await self._translated(key, source, known, shown, remembered)
+        _ = await self._put_if_changed(key, fence, shown, complete, source, rounds=rounds)
         if count:
             await count(sum(one.id in known for one in missing))
         if fault is not None:
@@ -134,15 +145,42 @@ class Mirror:
         )
         _ = await self._put_if_changed(key, fence, before, tombstone, None)
 
+    async def _why_not(self, reader: Reader, key: Key, source: Rfi | Submittal) -> str | None:
+        """Say why a record that Part3 does not have stays out of it, in words for people."""
+        if is_draft(source) and not reader.show_drafts:
+            return "It is a draft in Procore; drafts stay there until they are opened."
+        if (origin := origin_of(source)) is None:
+            return None
+        first = await self.records.first_of_origin(key, origin)
+        if first == key.procore_id:
+            return None
+        return (
+            "Procore's own connection copied it here a second time; Part3 has it already, as the "
+            f"RFI with Procore's id {first}."
+        )
+
+    async def _remembered(self, key: Key, before: Stored, source: Rfi | Submittal) -> Remembered:
+        chain = chain_of(source)
+        siblings = await self.records.chain(key, chain) if chain is not None else []
+        rounds: Rounds = ()
+        if isinstance(source, Rfi):
+            rounds = next_rounds(before.known_rounds, before.record, source)
+        return Remembered(previous_of(source, siblings), rounds if len(rounds) > 1 else ())
+
     async def _translated(
-        self, key: Key, source: Rfi | Submittal, files: dict[str, File], before: Stored
+        self,
+        key: Key,
+        source: Rfi | Submittal,
+        files: dict[str, File],
+        before: Stored,
+        known: Remembered = NOTHING,
     ) -> Record:
         """Translate, and add what became of answers after they were returned."""
         if isinstance(source, Submittal):
-            record = translate_submittal(source, files)
+            record = translate_submittal(source, files, known)
         else:
             ids = await self.records.return_ids(key.project_id, key.procore_id)
-            record = translate_rfi(source, files, ids)
+            record = translate_rfi(source, files, ids, known)
         after = (await self.records.after_return(key, source, before)).extras
         if not after:
             return record
@@ -156,6 +194,8 @@ class Mirror:
         before: Stored,
         record: Record,
         source: Rfi | Submittal | None,
+        *,
+        rounds: Rounds = (),
     ) -> bool:
         updated_at = source.updated_at if source else before.procore_updated_at
         if record.content_version == before.content_version:
@@ -170,6 +210,7 @@ class Mirror:
             record=record,
             source=source,
             updated_at=updated_at,
+            rounds=rounds,
         )
         log.info("record.mirrored", kind=key.kind, procore_id=key.procore_id, number=record.number)
         return True
@@ -234,3 +275,10 @@ def is_draft(source: Rfi | Submittal) -> bool:
     if isinstance(source, Rfi):
         return source.status in ("draft", "closed_draft")
     return source.status_class.lower() == "draft"
+
+
+def origin_of(source: Rfi | Submittal) -> str | None:
+    """Return what names the RFI in another account that Procore's own connection copied here."""
+    origin = source.connect_export_origin if isinstance(source, Rfi) else None
+    provider, number = ((origin or {}).get(name) for name in ("source_provider_name", "rfi_number"))
+    return f"{provider}\n{number}" if provider and number else None

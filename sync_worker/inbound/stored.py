@@ -4,23 +4,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from schemas.records import File, Record, StoredRecord
 from services.errors import TryLater
-from services.postgres import Postgres
+from services.postgres import Postgres, Queries
 from services.procore.models import Rfi, Submittal
 from sync_worker.activity import as_json, note, words_for
+from sync_worker.inbound.look_store import SWEPT, WANT
+from sync_worker.inbound.revisions import Sibling, chain_of, misled
+from sync_worker.inbound.rounds import Rounds
 from sync_worker.leases import Key
 from sync_worker.outbound.delivery_store import ask_record_deliveries
 from sync_worker.outbound.put_notes import note_put
 from sync_worker.outbound.seal_store import AfterReturn, compare, note_after_return
 
 READ = """
-SELECT record, content_version, part3_version, procore_updated_at, files_pending
+SELECT record, content_version, part3_version, procore_updated_at, files_pending, rounds
 FROM mirror.records WHERE (project_id, kind, procore_id) = ($1, $2, $3)
 """
 KEEP = """
 UPDATE mirror.records SET number = $5, title = $6, status = $7, record = $8,
   content_version = $9, part3_version = $10, procore_updated_at = $11, files_pending = $12,
+  chain = coalesce($13, chain), rounds = coalesce($14, rounds),
   not_mirrored_because = NULL, looked_at = now(), mirrored_at = now(),
   removed_at = CASE WHEN $7 = 'removed' THEN coalesce(removed_at, now()) END
 WHERE (project_id, kind, procore_id, fence) = ($1, $2, $3, $4)
@@ -39,6 +45,20 @@ RETURNING 1
 RETURN_IDS = """
 SELECT remote_id, return_id FROM mirror.deliveries
 WHERE (project_id, kind, procore_id) = ($1, 'rfi', $2) AND remote_id IS NOT NULL
+"""
+CHAIN = """
+SELECT procore_id, record->>'revision' AS revision,
+  record->>'previous_revision' AS previous_revision
+FROM mirror.records WHERE (project_id, kind, chain) = ($1, $2, $3) AND record IS NOT NULL
+"""
+# Whoever asks first has an origin, and the others wait until it is removed.
+TAKE_ORIGIN = """
+INSERT INTO mirror.origins AS o (project_id, origin, procore_id) VALUES ($1, $2, $3)
+ON CONFLICT (project_id, origin) DO UPDATE SET procore_id = CASE WHEN EXISTS (
+    SELECT 1 FROM mirror.records r WHERE (r.project_id, r.kind, r.procore_id) =
+      (o.project_id, 'rfi', o.procore_id) AND r.removed_at IS NOT NULL)
+  THEN excluded.procore_id ELSE o.procore_id END
+RETURNING procore_id
 """
 KNOWN_FILES = """
 SELECT attachment_id, sha256, name, content_type, size FROM mirror.files
@@ -59,6 +79,12 @@ class Stored:
     part3_version: str | None = None
     procore_updated_at: datetime | None = None
     files_pending: int = 0
+    rounds: list[dict[str, Any]] | None = None
+
+    @property
+    def known_rounds(self) -> Rounds:
+        """An RFI's rounds as they were kept; empty while there is but the first."""
+        return msgspec.convert(self.rounds or [], Rounds)
 
 
 class FenceLost(TryLater):
@@ -89,6 +115,7 @@ class Records:
         record: Record,
         source: Rfi | Submittal | None,
         updated_at: datetime | None,
+        rounds: Rounds = (),
     ) -> None:
         """Note a put, tell of it, and wake what is held on the record. Raises FenceLost.
 
@@ -100,8 +127,10 @@ class Records:
             record: what was put.
             source: what Procore held, from a show or a list; None for a tombstone.
             updated_at: Procore's time of that state.
+            rounds: an RFI's answer rounds; empty where they were not looked at.
         """
         pending = int(record.extras.get("files_pending", 0))
+        chain = chain_of(source) if source is not None else None
         async with self._postgres.transaction() as transaction:
             kept = await transaction.fetchval(
                 KEEP,
@@ -117,6 +146,8 @@ class Records:
                 put.version,
                 updated_at,
                 pending,
+                chain,
+                msgspec.to_builtins(rounds) if rounds else None,
             )
             if kept is None:
                 raise FenceLost(key)
@@ -124,6 +155,8 @@ class Records:
                 await note_put(transaction, key.project_id, record.content_version, source)
                 after = await compare(transaction, key.project_id, source, before.record)
                 await note_after_return(transaction, key.project_id, record, after)
+            if chain is not None and before.record is None:
+                await _look_again_at_later_revisions(transaction, key, chain, record)
             if _worth_telling(before, record):
                 event = "record.removed" if record.status == "removed" else "record.mirrored"
                 words = words_for(before.record, record)
@@ -157,6 +190,20 @@ class Records:
         """Return what became of the answers that were delivered to a record."""
         return await compare(self._postgres, key.project_id, source, before.record)
 
+    async def chain(self, key: Key, chain: str) -> list[Sibling]:
+        """Return the mirrored records of a chain of revisions, this one perhaps among them."""
+        return await _chain(self._postgres, key, chain)
+
+    async def first_of_origin(self, key: Key, origin: str) -> str:
+        """Return which RFI of a project stands for one that Procore itself copies about.
+
+        The first that asks, for as long as it is not removed.
+        """
+        first: str = await self._postgres.fetchval(
+            TAKE_ORIGIN, key.project_id, origin, key.procore_id
+        )
+        return first
+
     async def known_files(self, project_id: str, attachment_ids: list[str]) -> dict[str, File]:
         """Return, of these attachments, those whose bytes Part3 has."""
         if not attachment_ids:
@@ -184,6 +231,20 @@ class Records:
             file.content_type,
             file.size,
         )
+
+
+async def _chain(queries: Queries, key: Key, chain: str) -> list[Sibling]:
+    rows = await queries.fetch(CHAIN, key.project_id, key.kind, chain)
+    return [Sibling(**dict(row)) for row in rows]
+
+
+async def _look_again_at_later_revisions(
+    queries: Queries, key: Key, chain: str, record: Record
+) -> None:
+    """A revision that came over after the next one: the next one names it from now on."""
+    newcomer = Sibling(key.procore_id, record.revision)
+    for one in misled(newcomer, await _chain(queries, key, chain)):
+        await queries.execute(WANT, key.project_id, key.kind, one, SWEPT)
 
 
 def _worth_telling(before: Stored, record: Record) -> bool:

@@ -5,9 +5,9 @@ its name; what has no place of its own becomes a labelled extra.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from html import unescape
-from typing import Any
 
 import nh3
 
@@ -22,6 +22,15 @@ from schemas.records import (
 )
 from services.procore.models import Answer, Approver, Attachment, Rfi, Submittal, UserRef
 from sync_worker.inbound.content_version import with_content_version
+from sync_worker.inbound.labels import (
+    answers_owed,
+    everybody_of,
+    extras_of,
+    origin_told,
+    turns_begun,
+    unknown_status,
+)
+from sync_worker.inbound.rounds import Rounds, rounds_told
 
 RFI_STATUS: Mapping[str, Status] = {
     "draft": "draft",
@@ -56,9 +65,28 @@ ReturnIds = Mapping[str, str]
 """Procore id of a reply to the return it came from."""
 
 
-def translate_rfi(rfi: Rfi, files: Files, return_ids: ReturnIds) -> Record:
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What the worker knows of a record and Procore does not say.
+
+    Attributes:
+        previous_revision: Procore id of the revision just before, where it is mirrored.
+        rounds: an RFI's answer rounds.
+    """
+
+    previous_revision: str | None = None
+    rounds: Rounds = ()
+
+
+NOTHING = Remembered()
+
+
+def translate_rfi(
+    rfi: Rfi, files: Files, return_ids: ReturnIds, known: Remembered = NOTHING
+) -> Record:
     """Return an RFI as Part3 holds it; files not in `files` are counted as pending."""
     answers = sorted(rfi.answers or (), key=lambda answer: (_since(answer.answered_at), answer.id))
+    people = everybody_of(rfi)
     every = [*rfi.question_attachments, *(a for r in answers for a in r.attachments)]
     return with_content_version(
         Record(
@@ -67,7 +95,7 @@ def translate_rfi(rfi: Rfi, files: Files, return_ids: ReturnIds) -> Record:
             procore_url=rfi.link,
             number=rfi.full_number or rfi.number or "",
             revision=rfi.revision,
-            previous_revision=_other(rfi.source_rfi_header_id, rfi.id),
+            previous_revision=known.previous_revision or _other(rfi.source_rfi_header_id, rfi.id),
             title=rfi.subject,
             question=sanitised(rfi.question_html),
             spec_section=rfi.spec_section,
@@ -80,15 +108,18 @@ def translate_rfi(rfi: Rfi, files: Files, return_ids: ReturnIds) -> Record:
             ball_in_court=_people(rfi.ball_in_court),
             manager=_person(rfi.manager),
             assignees=tuple(_known(assignee.user) for assignee in rfi.assignees),
-            replies=tuple(_reply(answer, rfi, files, return_ids) for answer in answers),
+            replies=tuple(_reply(answer, rfi, people, files, return_ids) for answer in answers),
             files=_files(rfi.question_attachments, files),
-            extras=_extras(rfi.extras, rfi.distribution, every, files)
-            | _origin(rfi.connect_export_origin),
+            extras=extras_of(rfi, every, files)
+            | answers_owed(rfi)
+            | rounds_told(known.rounds, [answer.id for answer in answers])
+            | origin_told(rfi.connect_export_origin)
+            | unknown_status(rfi.status, RFI_STATUS, rfi_status(rfi.status)),
         )
     )
 
 
-def translate_submittal(submittal: Submittal, files: Files) -> Record:
+def translate_submittal(submittal: Submittal, files: Files, known: Remembered = NOTHING) -> Record:
     """Return a submittal as Part3 holds it; files not in `files` are counted as pending."""
     every = [*submittal.attachments, *(a for row in submittal.approvers for a in row.attachments)]
     rows = sorted(submittal.approvers, key=lambda row: row.group_number)
@@ -99,7 +130,8 @@ def translate_submittal(submittal: Submittal, files: Files) -> Record:
             procore_url=submittal.link,
             number=submittal.formatted_number or submittal.number,
             revision=submittal.revision,
-            previous_revision=_other(submittal.source_submittal_id, submittal.id),
+            previous_revision=known.previous_revision
+            or _other(submittal.source_submittal_id, submittal.id),
             title=submittal.title,
             description=_cut(unescape(submittal.description)) if submittal.description else None,
             spec_section=submittal.spec_section,
@@ -116,8 +148,11 @@ def translate_submittal(submittal: Submittal, files: Files) -> Record:
             manager=_person(submittal.manager),
             workflow=tuple(_step(row, files) for row in rows),
             files=_files(submittal.attachments, files),
-            extras=_extras(submittal.extras, submittal.distribution, every, files)
-            | ({} if submittal.current_revision else {"superseded": True}),
+            extras=extras_of(submittal, every, files)
+            | turns_begun(rows)
+            | unknown_status(
+                submittal.status_class.lower(), SUBMITTAL_STATUS, submittal_status(submittal)
+            ),
         )
     )
 
@@ -155,10 +190,22 @@ def sanitised(html: str) -> str:
     return nh3.clean(_cut(html), tags=ALLOWED_TAGS, url_schemes={"http", "https", "mailto"})
 
 
-def _reply(answer: Answer, rfi: Rfi, files: Files, return_ids: ReturnIds) -> Reply:
+def _reply(
+    answer: Answer,
+    rfi: Rfi,
+    people: Mapping[str, UserRef],
+    files: Files,
+    return_ids: ReturnIds,
+) -> Reply:
+    known = people.get(answer.author_id or "")
     return Reply(
         procore_id=answer.id,
-        author=Person(name=answer.author_name, procore_id=answer.author_id),
+        author=Person(
+            name=answer.author_name,
+            procore_id=answer.author_id,
+            email=known.login if known else None,
+            company=known.company if known else None,
+        ),
         text=sanitised(answer.html),
         official=answer.official,
         created_at=answer.answered_at or rfi.created_at or rfi.updated_at,
@@ -186,27 +233,6 @@ def _step(row: Approver, files: Files) -> WorkflowStep:
 
 def _files(attachments: tuple[Attachment, ...], files: Files) -> tuple[File, ...]:
     return tuple(files[one.id] for one in attachments if one.id in files)
-
-
-def _extras(
-    extras: Mapping[str, Any],
-    distribution: tuple[UserRef, ...],
-    attachments: list[Attachment],
-    files: Files,
-) -> dict[str, Any]:
-    pending = len({one.id for one in attachments} - files.keys())
-    found: dict[str, Any] = dict(extras)
-    if distribution:
-        found["Distribution"] = ", ".join(sorted(user.name for user in distribution))
-    if pending:
-        found["files_pending"] = pending
-    return found
-
-
-def _origin(origin: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Say that Procore's own connection brought this RFI here."""
-    provider = origin.get("source_provider_name") if origin else None
-    return {"Connected from": str(provider)} if provider else {}
 
 
 def _people(users: tuple[UserRef, ...]) -> tuple[Person, ...]:

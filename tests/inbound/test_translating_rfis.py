@@ -101,7 +101,8 @@ def test_replies_stand_in_the_order_they_were_given() -> None:
     assert [one.procore_id for one in replies] == ["9201", "9202"]
     assert [one.official for one in replies] == [False, True]
     assert replies[0].text == "Load &lt; 3 kN &amp; fine."
-    assert replies[1].author == Person(name="Amy Lind", procore_id="31")
+    amy = Person(name="Amy Lind", procore_id="31", email="amy@arch.example")
+    assert replies[1].author == amy
     assert replies[1].created_at == datetime(2026, 11, 22, 10, tzinfo=UTC)
 
 
@@ -143,6 +144,13 @@ def test_what_has_no_place_of_its_own_is_a_labelled_extra() -> None:
         "Custom field 5512": "Zone North",
         "Custom field 5513": False,
         "Distribution": "Ada Finch, Gus Ortega",
+        "Answer required from": "Amy Lind (Lind Architects)",
+        "participants": [
+            "amy@arch.example",
+            "gus@gc.example",
+            "pat@steel.example",
+            "sam@struct.example",
+        ],
     }
 
 
@@ -159,7 +167,9 @@ def test_a_priority_that_has_a_name_is_shown() -> None:
 
 def test_an_rfi_that_procores_own_connection_brought_says_so() -> None:
     origin = {"source_provider_name": "Ortega Build", "rfi_number": "3"}
-    assert rfi_record(connect_export_origin=origin).extras["Connected from"] == "Ortega Build"
+    assert rfi_record(connect_export_origin=origin).extras["Connected from"] == (
+        "Ortega Build, RFI 3 there"
+    )
 
 
 def test_a_closed_rfi_has_its_closing_day() -> None:

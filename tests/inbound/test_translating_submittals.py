@@ -115,6 +115,7 @@ def test_what_has_no_place_of_its_own_is_a_labelled_extra() -> None:
         "Required on site": "2027-02-01",
         "Lead time (days)": 30,
         "Distribution": "Ada Finch",
+        "Sent for review": "Pat Holm 2026-11-16; Amy Lind 2026-11-19",
     }
 
 

@@ -272,3 +272,15 @@ async def test_a_general_contractor_chooses_the_options_and_the_others_see_them(
     refused = await ada.send(f"{PAGE}/options", {"csrf_token": token})
     assert (refused.status, "Only a General Contractor" in refused.text) == (403, True)
     assert world.connections.by_project["p-1"].options.send_emails
+
+
+async def test_a_general_contractor_chooses_whether_drafts_are_shown(
+    gina: Visitor, world: World, mirror: Postgres
+) -> None:
+    await connect(world)
+    await all_over(mirror)
+    await gina.open(PAGE)
+    assert "they stay in Procore until they are opened there" in gina.text
+    await gina.press("Save options", show_drafts="yes")
+    assert world.connections.by_project["p-1"].options.show_drafts
+    assert "Drafts are shown as Upcoming, and counted" in gina.text

@@ -51,6 +51,13 @@ CHOICES = (
         "Whom Procore mails is set there. Without it, nobody is mailed. Bringing everything over "
         "for the first time never mails anybody.",
     ),
+    Choice(
+        "show_drafts",
+        "Show drafts as Upcoming",
+        "The design team sees RFIs and submittals that are still drafts in Procore, and cannot "
+        "answer them yet. Without it, they stay in Procore until they are opened. Drafts that came "
+        "over stay in Part3 when this is turned off.",
+    ),
 )
 ONLY_CONTRACTORS = Refusal(
     403,
