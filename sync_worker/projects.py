@@ -61,10 +61,14 @@ ON CONFLICT (project_id, kind) DO UPDATE SET due_at = now(), backfilled_at = NUL
   reason = NULL, message = NULL, settle_at = NULL, settle_by = NULL, wanted_at = NULL,
   retry_at = NULL, audited_at = NULL, lease_owner = NULL, lease_until = NULL, fence = s.fence + 1
 """
-# Drafts are shown from now on: everything is listed again, at once, as in the daily audit.
+# Drafts are shown from now on: everything is listed again, at once, as in the daily audit. The fence
+# takes a listing under way from its worker: it would end as if nothing had been asked.
 LIST_EVERYTHING = """
-UPDATE mirror.sweeps SET due_at = now(), audited_at = '-infinity'
-WHERE project_id = $1 AND backfilled_at IS NOT NULL
+UPDATE mirror.sweeps SET due_at = now(), audited_at = '-infinity', retry_at = NULL,
+  lease_owner = NULL, lease_until = NULL, fence = fence + 1,
+  found = CASE WHEN backfilled_at IS NULL AND next_page IS NOT NULL THEN 0 ELSE found END,
+  next_page = CASE WHEN backfilled_at IS NULL AND next_page IS NOT NULL THEN 1 END
+WHERE project_id = $1
 """
 FORGET_LOOKS = "DELETE FROM mirror.looks WHERE project_id = $1"
 FORGET_REPLIES = "DELETE FROM mirror.awaited_replies WHERE project_id = $1"
