@@ -61,8 +61,8 @@ ON CONFLICT (project_id, kind) DO UPDATE SET due_at = now(), backfilled_at = NUL
   reason = NULL, message = NULL, settle_at = NULL, settle_by = NULL, wanted_at = NULL,
   retry_at = NULL, audited_at = NULL, lease_owner = NULL, lease_until = NULL, fence = s.fence + 1
 """
-# Drafts are shown from now on: everything is listed again, at once, as in the daily audit. The fence
-# takes a listing under way from its worker: it would end as if nothing had been asked.
+# Drafts are shown from now on: everything is listed again, at once, as in the daily audit. The
+# fence takes a listing under way from its worker: it would end as if nothing had been asked.
 LIST_EVERYTHING = """
 UPDATE mirror.sweeps SET due_at = now(), audited_at = '-infinity', retry_at = NULL,
   lease_owner = NULL, lease_until = NULL, fence = fence + 1,
