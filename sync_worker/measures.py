@@ -53,6 +53,7 @@ HELD_REASONS = (
     "record_removed",
     "record_closed",
     "revision_superseded",
+    "comment_refused",
     "not_your_turn",
     "question_changed",
     "empty_answer",

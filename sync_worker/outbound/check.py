@@ -13,9 +13,16 @@ from schemas.returns import Return
 from services.procore.models import Answer, Approver, ResponseOption, Rfi, Submittal
 from sync_worker.outbound import code_holds, holds
 from sync_worker.outbound.codes import CodeMap
+from sync_worker.outbound.differences import differences
 from sync_worker.outbound.holds import Hold
 from sync_worker.outbound.marker import MARKER
-from sync_worker.outbound.versions import SeenVersion, answerable_of, changed_parts, has_answered
+from sync_worker.outbound.versions import (
+    SeenVersion,
+    answerable_of,
+    changed_parts,
+    has_answered,
+    said_of,
+)
 
 
 class DeliverReply(msgspec.Struct, frozen=True):
@@ -44,6 +51,7 @@ def check_return(
     seen: SeenVersion | None,
     codes: CodeMap,
     ours: Collection[str] = (),
+    newer: str | None = None,
 ) -> Verdict:
     """Say whether a return may go to Procore now.
 
@@ -54,31 +62,39 @@ def check_return(
         seen: what the version said that the author answered; None when nobody knows.
         codes: the project's map from dispositions to its responses.
         ours: ids of the replies that earlier deliveries of this record became.
+        newer: names the revision that took the record's place, if that is known.
 
     Returns:
         What to deliver, or why it waits and who can mend that. The author can overrule
-        `question_changed`, and `already_answered` of an RFI, by confirming that very code.
+        `question_changed`, and of an RFI `already_answered` and `record_closed` (it then goes as a
+        further comment), by confirming that very code.
     """
-    hold = _of_every_kind(answer, record)
+    hold = _of_every_kind(answer, record, newer)
     if hold is not None:
         return hold
     match record:
         case Rfi():
             return _check_rfi(answer, record, me=me, seen=seen, ours=ours)
         case Submittal():
-            return _check_submittal(answer, record, me=me, seen=seen, codes=codes)
+            return _check_submittal(answer, record, me=me, seen=seen, codes=codes, newer=newer)
 
 
-def _of_every_kind(answer: Return, record: Rfi | Submittal) -> Hold | None:
+def _of_every_kind(answer: Return, record: Rfi | Submittal, newer: str | None) -> Hold | None:
     if record.deleted:
         return holds.record_removed(holds.name_of(record), holds.person_of(record.manager))
-    if is_closed(record):
-        return holds.record_closed(record)
+    as_comment = _takes_comments(record) and _overruled(answer, "record_closed")
+    if is_closed(record) and not as_comment:
+        return holds.record_closed(record, newer)
     files = (*answer.files, *((answer.cover_page,) if answer.cover_page else ()))
     for file in files:
         if file.size <= 0:
             return holds.file_rejected(answer, file.name, "it is empty")
     return None
+
+
+def _takes_comments(record: Rfi | Submittal) -> bool:
+    """Tell whether a reply may be tried though it is closed: not where a revision took over."""
+    return isinstance(record, Rfi) and record.status == "closed"
 
 
 def is_closed(record: Rfi | Submittal) -> bool:
@@ -139,10 +155,16 @@ def _is_ours(reply: Answer, ours: Collection[str]) -> bool:
 
 
 def _check_submittal(
-    answer: Return, record: Submittal, *, me: str, seen: SeenVersion | None, codes: CodeMap
+    answer: Return,
+    record: Submittal,
+    *,
+    me: str,
+    seen: SeenVersion | None,
+    codes: CodeMap,
+    newer: str | None,
 ) -> Verdict:
     if not record.current_revision:
-        return holds.revision_superseded(record)
+        return holds.revision_superseded(record, newer)
     row = row_to_answer(record, me, seen)
     if row is not None and has_answered(row):
         return holds.already_answered(answer, record)
@@ -200,7 +222,8 @@ def _question_hold(
     if seen is None:
         return holds.question_changed(answer, record, ())
     parts = changed_parts(seen.answerable, answerable_of(record))
-    return holds.question_changed(answer, record, parts) if parts else None
+    shown = differences(seen.said, said_of(record)) if seen.said else ()
+    return holds.question_changed(answer, record, parts, shown) if parts else None
 
 
 def _overruled(answer: Return, code: str) -> bool:

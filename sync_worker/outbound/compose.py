@@ -35,9 +35,14 @@ class Outgoing(msgspec.Struct, frozen=True):
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()
 
 
-def compose(answer: Return, marker: str) -> Outgoing:
-    """Write a return as Procore takes it: a reply in HTML, a submittal's comment in plain text."""
+def compose(answer: Return, marker: str, supersedes: str | None = None) -> Outgoing:
+    """Write a return as Procore takes it: a reply in HTML, a submittal's comment in plain text.
+
+    A reply cannot be changed; one that corrects an earlier one says so in the marker's line.
+    """
     line = LINE.format(marker=marker)
+    if supersedes is not None:
+        line = f"{line}; supersedes {supersedes}"
     text = printable(answer.text or "")
     if answer.kind == "rfi":
         body = f"{paragraphs(text)}<p>{line}</p>"

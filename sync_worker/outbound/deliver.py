@@ -7,6 +7,7 @@ Procore by its marker, and goes on from there.
 from typing import assert_never
 
 import structlog
+from msgspec.structs import replace
 
 from schemas.returns import Return
 from services.errors import NeedsPerson, TryLater
@@ -16,7 +17,7 @@ from services.procore.models import Answer, Rfi, Submittal
 from services.procore.pacer import Priority
 from sync_worker.outbound import holds
 from sync_worker.outbound.carrying import Uploads, bring_files
-from sync_worker.outbound.check import DeliverResponse, check_return
+from sync_worker.outbound.check import DeliverResponse, check_return, is_closed
 from sync_worker.outbound.codes import NO_CODES, CodeBook, CodeMap
 from sync_worker.outbound.delivery_store import Task
 from sync_worker.outbound.errand import Errand, Limits, plan_errand
@@ -200,15 +201,16 @@ class Deliverer:
             # a late execution, or a database restored from before it: never a second one
             return await self._adopt(errand, there[0], there[1:])
         verdict = check_return(
-            answer,
+            without_refused_comment(errand),
             record,
             me=errand.me,
             seen=await self._memory.seen(answer),
             codes=await self._codes(errand),
             ours=await self._memory.ours(answer),
+            newer=await self._memory.newer_revision(answer) if _is_over(record) else None,
         )
         if isinstance(verdict, Hold):
-            return await self._hold(answer, verdict)
+            return await self._hold(answer, as_it_was_refused(errand.task, verdict))
         await sending()
         upload_ids = await bring_files(
             answer,
@@ -251,6 +253,9 @@ class Deliverer:
         if isinstance(error, NotAllowed):
             name = await self._memory.record_words(errand.answer)
             return holds.not_permitted(errand.answer, name, None)
+        if "record_closed" in errand.answer.confirmed_despite:
+            name = await self._memory.record_words(errand.answer)
+            return holds.comment_refused(errand.answer, name, None, str(error))
         return holds.refused(errand.answer, str(error))
 
     async def _why_not_visible(self, errand: Errand) -> Hold:
@@ -277,6 +282,29 @@ class Deliverer:
     async def _nothing_may_appear(self, return_id: str) -> bool:
         intents = await self._intents.of_return(return_id)
         return all(intent.state in ("planned", "needs_human", "abandoned") for intent in intents)
+
+
+def without_refused_comment(errand: Errand) -> Return:
+    """Return the answer as it is checked: a comment that was refused is not tried each minute.
+
+    It is tried once more when its author confirms it once more.
+    """
+    task, answer = errand.task, errand.answer
+    if task.reason != "comment_refused" or task.asked > task.reported_asked:
+        return answer
+    despite = tuple(code for code in answer.confirmed_despite if code != "record_closed")
+    return replace(answer, confirmed_despite=despite)
+
+
+def as_it_was_refused(task: Task, hold: Hold) -> Hold:
+    """Keep what Procore said against a comment for as long as the record is closed."""
+    if task.reason == "comment_refused" and hold.reason == "record_closed":
+        return Hold(task.reason, task.message or hold.message, task.mended_by)
+    return hold
+
+
+def _is_over(record: Rfi | Submittal) -> bool:
+    return is_closed(record) or (isinstance(record, Submittal) and not record.current_revision)
 
 
 def sighting_in(record: Rfi | Submittal, errand: Errand) -> Sighting:

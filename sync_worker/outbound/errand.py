@@ -59,9 +59,17 @@ async def plan_errand(
         operation=operation,
     )
     marker = marker_of(await memory.install_key(), key)
-    outgoing = compose(answer, marker)
+    corrected = await memory.corrected(answer)
     planned = Intent(
-        op_key=key, marker=marker, return_id=answer.id, operation=operation, state="planned"
+        op_key=key,
+        marker=marker,
+        return_id=answer.id,
+        operation=operation,
+        state="planned",
+        supersedes=corrected,
     )
-    intent, now = await intents.plan(planned, outgoing.request_hash)
+    hash_now = compose(answer, marker, corrected).request_hash
+    intent, now = await intents.plan(planned, hash_now)
+    # as it was planned first: by now the answer itself may be the last one in the thread
+    outgoing = compose(answer, marker, intent.supersedes)
     return Errand(task, answer, tie, me, intent, now, outgoing)

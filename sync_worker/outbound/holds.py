@@ -92,24 +92,44 @@ def record_removed(record_name: str, manager: Person | None) -> Hold:
     )
 
 
-def record_closed(record: Rfi | Submittal) -> Hold:
-    """The general contractor closed it first."""
-    newer = isinstance(record, Rfi) and record.status == "closed_with_revision"
-    why = " by a newer revision" if newer else ""
+def record_closed(record: Rfi | Submittal, newer: str | None = None) -> Hold:
+    """The general contractor closed it first; `newer` names the revision that took its place."""
+    why = ""
+    if newer is not None or (isinstance(record, Rfi) and record.status == "closed_with_revision"):
+        why = f" by {newer or 'a newer revision'}"
+    choices = (
+        "Or confirm it to send it as a comment on the closed RFI, or withdraw it to file it only "
+        "in Part3."
+        if isinstance(record, Rfi) and record.status == "closed"
+        else "Or withdraw it to file it only in Part3: Procore takes no comment here any more."
+    )
     return Hold(
         "record_closed",
         f"{name_of(record)} was closed{why} in Procore before this return arrived. Ask "
-        f"{manager_words(record)} to reopen it, or withdraw this return.",
+        f"{manager_words(record)} to reopen it; it then goes by itself. {choices}",
         person_of(record.manager),
     )
 
 
-def revision_superseded(record: Submittal) -> Hold:
-    """A newer revision took its place while the old one was being reviewed."""
+def comment_refused(answer: Return, record_name: str, manager: Person | None, words: str) -> Hold:
+    """Its author wanted it as a comment on what is closed, and Procore does not take it."""
+    asked = manager.name if manager else "the general contractor"
+    return Hold(
+        "comment_refused",
+        f"Procore refused it as a comment on the closed {record_name}: {words}. Ask {asked} to "
+        f"reopen it; it then goes by itself. Or {answer.author.name} withdraws it, to file it "
+        "only in Part3.",
+        manager or author_of(answer),
+    )
+
+
+def revision_superseded(record: Submittal, newer: str | None = None) -> Hold:
+    """A newer revision, named `newer`, took its place while the old one was being reviewed."""
     return Hold(
         "revision_superseded",
-        f"{name_of(record)} revision {record.revision or '0'} was replaced by a newer revision. "
-        "Return the newer one; your notes stay here until you withdraw this return.",
+        f"{name_of(record)} revision {record.revision or '0'} was replaced by "
+        f"{newer or 'a newer revision'} in Procore. Return that one, with these notes carried over "
+        "if they still apply; this return stays here until its author withdraws it.",
         person_of(record.manager),
     )
 
@@ -136,13 +156,16 @@ def already_answered(answer: Return, record: Rfi | Submittal) -> Hold:
         message = (
             f"{answer.author.name}'s response to {name_of(record)} has already been given in "
             "Procore and is not overwritten. Withdraw this return, or ask "
-            f"{manager_words(record)} to send it back for another answer."
+            f"{manager_words(record)} to send it back for another answer. What is written here "
+            "stays in Part3; Procore takes no further comment in a place that has answered."
         )
     return Hold("already_answered", message, author_of(answer))
 
 
-def question_changed(answer: Return, record: Rfi | Submittal, parts: Sequence[str]) -> Hold:
-    """What was answered is not what now stands there."""
+def question_changed(
+    answer: Return, record: Rfi | Submittal, parts: Sequence[str], shown: Sequence[str] = ()
+) -> Hold:
+    """What was answered is not what now stands there; `shown` says what differs."""
     named = _and([f"the {PART_WORDS[part]}" for part in parts])
     what = (
         f"{named[0].upper()}{named[1:]} of {name_of(record)} changed in Procore after "
@@ -152,7 +175,8 @@ def question_changed(answer: Return, record: Rfi | Submittal, parts: Sequence[st
     )
     return Hold(
         "question_changed",
-        f"{what} Look at it again in Part3, then confirm this return or withdraw it.",
+        f"{' '.join([what, *shown])} Look at it again in Part3, then confirm this return or "
+        "withdraw it.",
         author_of(answer),
     )
 

@@ -13,18 +13,19 @@ from services.procore.models import ResponseOption
 from sync_worker.outbound.intents import Intent
 
 PLAN = """
-INSERT INTO mirror.write_intents (op_key, marker, return_id, operation, state, request_hash)
-VALUES ($1, $2, $3, $4, 'planned', $5)
+INSERT INTO mirror.write_intents
+    (op_key, marker, return_id, operation, state, request_hash, supersedes)
+VALUES ($1, $2, $3, $4, 'planned', $5, $6)
 ON CONFLICT (op_key) DO NOTHING
 """
 READ = """
 SELECT op_key, marker, return_id, operation, state, sends, sent_at, not_before, fence, remote_id,
-       changed_at, response, now() AS read_at
+       changed_at, response, supersedes, now() AS read_at
 FROM mirror.write_intents WHERE op_key = $1
 """
 READ_FOR_RETURN = """
 SELECT op_key, marker, return_id, operation, state, sends, sent_at, not_before, fence, remote_id,
-       changed_at, response
+       changed_at, response, supersedes
 FROM mirror.write_intents WHERE return_id = $1
 """
 HOLD_LEASE = """
@@ -126,6 +127,7 @@ class PostgresIntents:
                 intent.return_id,
                 intent.operation,
                 request_hash,
+                intent.supersedes,
             )
             row = await queries.fetchrow(READ, intent.op_key)
         if row is None:

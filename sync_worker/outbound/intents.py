@@ -36,6 +36,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     remote_id: str | None = None
     changed_at: datetime | None = None
     response: ResponseOption | None = None  # chosen at the arming, for the read-back
+    supersedes: str | None = None  # words for the author's answer that this one corrects
 
     @property
     def has_begun(self) -> bool:

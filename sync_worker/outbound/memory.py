@@ -1,5 +1,6 @@
 """What the mirror remembers that a delivery needs: the connection, what was seen, what is ours."""
 
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
@@ -20,6 +21,18 @@ FROM mirror.projects WHERE project_id = $1
 OURS = """
 SELECT remote_id FROM mirror.deliveries
 WHERE (project_id, kind, procore_id) = ($1, $2, $3) AND remote_id IS NOT NULL
+"""
+EARLIER = """
+SELECT s.remote_id, s.sealed_at, w.marker FROM mirror.sealed_answers s
+JOIN mirror.write_intents w USING (return_id)
+WHERE (s.project_id, s.kind, s.procore_id, s.author_user_id) = ($1, 'rfi', $2, $3)
+  AND s.return_id <> $4 AND w.remote_id = s.remote_id
+ORDER BY s.sealed_at DESC, s.return_id LIMIT 1
+"""
+NEWER = """
+SELECT kind, number, record->>'revision' AS revision FROM mirror.records
+WHERE (project_id, kind) = ($1, $2) AND record->>'previous_revision' = $3
+ORDER BY mirrored_at DESC LIMIT 1
 """
 RECORD_WORDS = """
 SELECT number, title FROM mirror.records WHERE (project_id, kind, procore_id) = ($1, $2, $3)
@@ -58,6 +71,16 @@ class Memory(Protocol):
 
     async def record_words(self, answer: Return) -> str:
         """Name the record as people do, as far as it is known without asking Procore."""
+
+    async def newer_revision(self, answer: Return) -> str | None:
+        """Name the revision that took the record's place, or None when none is known."""
+
+    async def corrected(self, answer: Return) -> str | None:
+        """Name the author's earlier reply that this return corrects, or None.
+
+        It does where its author read a thread that ends with that very reply: nobody has said
+        anything since, so nobody asked for a further one.
+        """
 
     async def app_missing(self, project_id: str, words: str) -> None:
         """Note that the company has no such app, so that no further call is spent on it."""
@@ -111,6 +134,27 @@ class PostgresMemory:
         )
         return words_for(answer.kind, row["number"] or row["title"] if row else "")
 
+    async def newer_revision(self, answer: Return) -> str | None:
+        """Name the revision that took the record's place, or None when none is known."""
+        row = await self._postgres.fetchrow(
+            NEWER, answer.project_id, answer.kind, answer.procore_id
+        )
+        if row is None:
+            return None
+        return f"{words_for(row['kind'], row['number'])} revision {row['revision'] or '0'}"
+
+    async def corrected(self, answer: Return) -> str | None:
+        """Name the author's earlier reply that this return corrects, or None."""
+        if answer.kind != "rfi":
+            return None  # a response is changed by the general contractor alone
+        row = await self._postgres.fetchrow(
+            EARLIER, answer.project_id, answer.procore_id, answer.author.user_id, answer.id
+        )
+        seen = await self.seen(answer) if row is not None else None
+        if row is None or not corrects(row["remote_id"], seen):
+            return None
+        return earlier_words(row["marker"], row["sealed_at"])
+
     async def app_missing(self, project_id: str, words: str) -> None:
         """Note it where the probe looks, which then tells when it is there again."""
         await self._postgres.execute(APP_MISSING, project_id, words)
@@ -120,6 +164,20 @@ class PostgresMemory:
         if self._install_key is None:
             self._install_key = await install_key(self._postgres)
         return self._install_key
+
+
+def corrects(earlier_id: str, seen: SeenVersion | None) -> bool:
+    """Tell whether whoever read that version, and replied before, corrects their reply."""
+    if seen is None:
+        return False
+    if earlier_id not in seen.answered:
+        return True  # they wrote both upon the same words
+    return seen.answered[-1] == earlier_id
+
+
+def earlier_words(marker: str, sealed_at: datetime) -> str:
+    """Name an earlier reply, without the `P3-` by which alone an answer itself is found."""
+    return f"ref. {marker.removeprefix('P3-')} of {sealed_at.day} {sealed_at:%B %Y}"
 
 
 def words_for(kind: Kind, number: str) -> str:

@@ -19,16 +19,27 @@ from sync_worker.outbound.plain_text import words_of_html, words_unescaped
 Answerable: TypeAlias = Mapping[str, str]
 """Part (question, description, files, revision) to its hash."""
 
+MOST_SAID = 4_000
+"""Characters of a text that are kept to show what changed in it."""
+
 NOTE_VERSION = """
 INSERT INTO mirror.seen_versions
-    (project_id, kind, procore_id, content_version, answerable, answered)
-VALUES ($1, $2, $3, $4, $5, $6)
+    (project_id, kind, procore_id, content_version, answerable, answered, said)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (project_id, kind, procore_id, content_version) DO NOTHING
 """
 SEEN_VERSION = """
-SELECT answerable, answered FROM mirror.seen_versions
+SELECT answerable, answered, said FROM mirror.seen_versions
 WHERE (project_id, kind, procore_id, content_version) = ($1, $2, $3, $4)
 """
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What a version said, in words, to show what changed since."""
+
+    text: str = ""  # the question, or the description
+    files: Mapping[str, str] = {}  # attachment id -> name
+    revision: str = ""
 
 
 class SeenVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +47,7 @@ class SeenVersion(msgspec.Struct, frozen=True, kw_only=True):
 
     answerable: Answerable  # of the record as Procore held it then
     answered: tuple[str, ...] = ()  # ids of the replies, or of the answered approver rows, then
+    said: Said | None = None  # in words; None where only the hashes are known
 
 
 def answerable_of(record: Rfi | Submittal) -> Answerable:
@@ -62,6 +74,16 @@ def _parts_of(record: Rfi | Submittal) -> dict[str, str]:
                 "files": _files(record.attachments),
                 "revision": record.revision or "",
             }
+
+
+def said_of(record: Rfi | Submittal) -> Said:
+    """Return what an answer is about, in words; a long text is cut."""
+    if isinstance(record, Rfi):
+        text, files = words_of_html(record.question_html), record.question_attachments
+    else:
+        text, files = words_unescaped(record.description or ""), record.attachments
+    named = {one.id: one.name for one in files}
+    return Said(text=text[:MOST_SAID], files=named, revision=record.revision or "")
 
 
 def changed_parts(seen: Answerable, now: Answerable) -> tuple[str, ...]:
@@ -107,6 +129,7 @@ async def note_version(
         content_version,
         dict(answerable_of(record)),
         list(answered_ids(record)),
+        msgspec.to_builtins(said_of(record)),
     )
 
 
@@ -117,7 +140,8 @@ async def seen_version(
     row = await queries.fetchrow(SEEN_VERSION, project_id, kind, procore_id, content_version)
     if row is None:
         return None
-    return SeenVersion(answerable=row["answerable"], answered=tuple(row["answered"]))
+    said = msgspec.convert(row["said"], Said) if row["said"] else None
+    return SeenVersion(answerable=row["answerable"], answered=tuple(row["answered"]), said=said)
 
 
 def kind_of(record: Rfi | Submittal) -> Kind:

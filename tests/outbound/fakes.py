@@ -431,6 +431,8 @@ class FakeMemory:
         default_factory=lambda: Tie(state="active", place=PLACE, reader_user_id="u-owner")
     )
     own: frozenset[str] = frozenset()
+    newer: str | None = None
+    earlier: str | None = None
 
     @classmethod
     def of(cls, record: Rfi | Submittal) -> "FakeMemory":
@@ -447,6 +449,12 @@ class FakeMemory:
 
     async def record_words(self, answer: Return) -> str:
         return "RFI A-014"
+
+    async def newer_revision(self, answer: Return) -> str | None:
+        return self.newer
+
+    async def corrected(self, answer: Return) -> str | None:
+        return self.earlier
 
     async def app_missing(self, project_id: str, words: str) -> None:
         assert self.connection is not None

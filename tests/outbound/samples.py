@@ -19,7 +19,7 @@ from services.procore.models import (
     UserRef,
 )
 from sync_worker.outbound.codes import CodeMap
-from sync_worker.outbound.versions import SeenVersion, answerable_of, answered_ids
+from sync_worker.outbound.versions import SeenVersion, answerable_of, answered_ids, said_of
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PROJECT = "p3-100"
@@ -143,7 +143,9 @@ def answer_to(record: Rfi | Submittal, **changes: Any) -> Return:
 
 
 def seen_of(record: Rfi | Submittal) -> SeenVersion:
-    return SeenVersion(answerable=answerable_of(record), answered=answered_ids(record))
+    return SeenVersion(
+        answerable=answerable_of(record), answered=answered_ids(record), said=said_of(record)
+    )
 
 
 def reply(reply_id: str, author: UserRef, html: str = "<p>Yes.</p>", **changes: Any) -> Answer:

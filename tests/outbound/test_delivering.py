@@ -267,7 +267,7 @@ async def test_a_held_return_goes_once_it_is_confirmed() -> None:
 
 async def test_part3_hears_again_that_it_is_held_when_confirming_did_not_help() -> None:
     bench = rfi_bench()
-    bench.procore.record = rfi(status="closed")
+    bench.procore.record = rfi(status="closed_with_revision")
     await bench.attempt()
     bench.part3.returns["ret_1"] = replace(bench.answer, confirmed_despite=("record_closed",))
     bench.ask()
