@@ -19,7 +19,7 @@ LOCK_IMAGE = $(RUN) -m uv pip compile pyproject.toml $(1) --universal --python-v
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --output-file $(2)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-browser prepare fmt lint types test test-unit test-stack demo up migrate lock check-image bench-ingest refresh-storm clean
+.PHONY: help setup setup-browser prepare fmt lint types test test-unit test-stack demo up migrate schemas lock check-image bench-ingest refresh-storm clean
 
 help: ## Show this list
 	@echo "make demo    plays the whole system; make test    checks all of it. Each sets up what it needs."
@@ -63,6 +63,9 @@ setup-browser: $(READY) ## A Chromium for the page tests, unless one is installe
 
 prepare: $(READY)
 	@$(RUN) -m deploy.local.prepare
+
+schemas: $(READY) ## OpenAPI, AsyncAPI and JSON Schema, from the types of what crosses our wires
+	@$(RUN) -m schemas.documents
 
 lock: $(READY) ## Pin what pyproject.toml asks for, with hashes (UPGRADE=1: the newest of each)
 	$(RUN) -m uv pip compile pyproject.toml --extra demo --extra dev --universal --python-version 3.11 \
