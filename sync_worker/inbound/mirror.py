@@ -117,6 +117,8 @@ class Mirror:
         known = await self.records.known_files(key.project_id, [one.id for one in attachments])
         missing = [one for one in attachments if one.id not in known]
         record = await self._translated(key, source, known, before, remembered)
+        if await self._is_of_the_same_second(key, before, record, source):
+            raise StaleRead(key)
         rounds = remembered.rounds
         _ = await self._put_if_changed(key, fence, before, record, source, rounds=rounds)
         if not missing:
@@ -130,6 +132,21 @@ class Mirror:
         if fault is not None:
             raise fault
         return _seen(source, before, complete)
+
+    async def _is_of_the_same_second(
+        self, key: Key, before: Stored, record: Record, source: Rfi | Submittal
+    ) -> bool:
+        """Tell whether this state seems to be one that was already replaced in Part3.
+
+        Procore tells times by the second, so of two states with equal times the one that was put
+        earlier is taken for older. Should it have come back in that second, it is put a minute
+        later. A tombstone is no state of Procore's: what is restored comes back at once.
+        """
+        if source.updated_at != before.procore_updated_at or before.record is None:
+            return False
+        if record.content_version == before.content_version or before.record["status"] == "removed":
+            return False
+        return await self.records.put_lately(key, record.content_version)
 
     async def bury(self, key: Key, fence: int) -> None:
         """Mark a record as removed in Procore; its content is kept."""

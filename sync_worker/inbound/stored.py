@@ -42,6 +42,12 @@ UPDATE mirror.records SET looked_at = now(), procore_updated_at = $5, not_mirror
 WHERE (project_id, kind, procore_id, fence) = ($1, $2, $3, $4)
 RETURNING 1
 """
+# reads lag behind writes by up to about a minute; what was put earlier may be a state of then
+PUT_LATELY = """
+SELECT EXISTS (SELECT 1 FROM mirror.seen_versions
+  WHERE (project_id, kind, procore_id, content_version) = ($1, $2, $3, $4)
+    AND noted_at > now() - interval '60 seconds')
+"""
 RETURN_IDS = """
 SELECT remote_id, return_id FROM mirror.deliveries
 WHERE (project_id, kind, procore_id) = ($1, 'rfi', $2) AND remote_id IS NOT NULL
@@ -170,6 +176,11 @@ class Records:
         named = (key.project_id, key.kind, key.procore_id, fence)
         if await self._postgres.fetchval(LOOKED, *named, updated_at, why_not) is None:
             raise FenceLost(key)
+
+    async def put_lately(self, key: Key, content_version: str) -> bool:
+        """Tell whether Part3 was given this very state within the last minute."""
+        named = (key.project_id, key.kind, key.procore_id)
+        return bool(await self._postgres.fetchval(PUT_LATELY, *named, content_version))
 
     async def confirm(self, key: Key, fence: int) -> None:
         """Make sure that the record is still ours, and for as long as a put may take.

@@ -100,6 +100,33 @@ async def test_an_older_state_is_never_put_over_a_newer_one(bench: Bench) -> Non
     assert titles == ["Newer", "Newest"]
 
 
+async def test_of_two_states_of_one_second_the_earlier_never_comes_back(bench: Bench) -> None:
+    await bench.connect()
+    older, newer = rfi_json(1, subject="Older"), rfi_json(1, subject="Newer")
+    bench.procore.hold("rfi", older)
+    await bench.looked("rfi", "1")
+    bench.procore.hold("rfi", newer)
+    await bench.looked("rfi", "1")
+    answers = iter([older, older, newer])
+    bench.procore.on["rfi"] = lambda *_: bench.procore.hold("rfi", next(answers))
+    await bench.looked("rfi", "1")
+    titles = [row["title"] for row in await bench.rows("activity") if row["title"]]
+    assert titles == ["Older", "Newer"]
+
+
+async def test_a_state_that_came_back_in_its_second_is_shown_in_the_end(bench: Bench) -> None:
+    await bench.connect()
+    for subject in ("Yes", "No"):
+        bench.procore.hold("rfi", rfi_json(1, subject=subject))
+        await bench.looked("rfi", "1")
+    bench.procore.hold("rfi", rfi_json(1, subject="Yes"))
+    await bench.postgres.execute(
+        "UPDATE mirror.seen_versions SET noted_at = now() - interval '61 seconds'"
+    )
+    await bench.looked("rfi", "1")
+    assert bench.shown("rfi", "1").title == "Yes"
+
+
 async def test_a_read_that_stays_stale_is_asked_for_ever_less_often(bench: Bench) -> None:
     await bench.connect()
     bench.procore.hold("rfi", rfi_json(1, updated_at=later(60)))
