@@ -296,3 +296,13 @@ async def test_a_batch_with_one_that_fails_changes_none(site: Site) -> None:
     refused = await manager.call("PATCH", manager.rfis, json={"data": data})
     assert refused.status_code == 404
     assert (await manager.rfi(rfi["id"]))["subject"] == rfi["subject"]
+
+
+@pytest.mark.parametrize("odd", ["\u00b2", "\u0663", "9" * 5000, "-1", "1e3"])
+async def test_an_id_that_is_no_number_names_nothing(site: Site, odd: str) -> None:
+    manager = site.as_(MANAGER)
+    assert (await manager.call("GET", f"{manager.rfis}/{odd}")).status_code == 404
+    page = await manager.call("GET", manager.rfis, params={"page": odd, "per_page": odd})
+    assert page.status_code == 200
+    company = {"Procore-Company-Id": "\u00b2".encode("latin-1")}
+    assert (await manager.call("GET", manager.rfis, headers=company)).status_code == 400
