@@ -18,6 +18,15 @@ class ProjectOptions(msgspec.Struct, frozen=True, kw_only=True):
     show_drafts: bool = False  # Procore's drafts are mirrored too, as Upcoming
 
 
+class RemovalsConfirmed(msgspec.Struct, frozen=True, kw_only=True):
+    """That a burst of removals in Procore is meant, by the word of one person."""
+
+    until: datetime  # of what was found gone by then
+    at: datetime
+    user_id: str
+    name: str
+
+
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
     """A Part3 project tied to one Procore company and project."""
 
@@ -28,6 +37,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     owner_user_id: str  # the Part3 user whose grant reads
     updated_at: datetime
     options: ProjectOptions = ProjectOptions()
+    removals_confirmed: RemovalsConfirmed | None = None
 
 
 class ConnectionPage(msgspec.Struct, frozen=True, kw_only=True):

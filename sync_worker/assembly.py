@@ -20,6 +20,7 @@ from services.token_client import TokenClient
 from sync_worker.consume import TOPICS, Intake, Wakers
 from sync_worker.duties import Duties
 from sync_worker.first_showing import FirstShowing
+from sync_worker.inbound.brake import Brake
 from sync_worker.inbound.looking import Looking
 from sync_worker.inbound.mirror import Mirror
 from sync_worker.leases import Leases
@@ -133,6 +134,7 @@ def _worker(
         leases=leases,
         mirror=Mirror(procore, part3, records),
         projects=projects,
+        brake=Brake(postgres),
     )
     sweeping = Sweeping(
         procore=procore,

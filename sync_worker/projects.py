@@ -18,6 +18,7 @@ from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.postgres import Postgres, Queries
 from services.procore.models import Place
 from sync_worker.activity import note
+from sync_worker.inbound.brake import take_confirmation
 from sync_worker.inbound.mirror import Reader
 
 log = structlog.get_logger()
@@ -38,8 +39,8 @@ FROM mirror.projects WHERE project_id = $1 FOR UPDATE
 """
 KEEP = """
 INSERT INTO mirror.projects AS p (project_id, procore_company_id, procore_project_id,
-  owner_user_id, reader_user_id, state, connection_updated_at, options)
-VALUES ($1, $2, $3, $4, $4, $5, $6, $7)
+  owner_user_id, reader_user_id, state, connection_updated_at, options, removals_confirmed)
+VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8)
 ON CONFLICT (project_id) DO UPDATE SET
   procore_company_id = EXCLUDED.procore_company_id,
   procore_project_id = EXCLUDED.procore_project_id,
@@ -47,7 +48,7 @@ ON CONFLICT (project_id) DO UPDATE SET
   reader_user_id = EXCLUDED.owner_user_id,
   state = EXCLUDED.state,
   connection_updated_at = EXCLUDED.connection_updated_at,
-  options = EXCLUDED.options,
+  options = EXCLUDED.options, removals_confirmed = EXCLUDED.removals_confirmed,
   attention_reason = NULL, attention_message = NULL, attention_mended_by = NULL,
   attention_since = NULL, probe_after = NULL, hook_due_at = now() + interval '1 minute',
   returns_due_at = now()
@@ -70,6 +71,7 @@ UPDATE mirror.sweeps SET due_at = now(), audited_at = '-infinity', retry_at = NU
   next_page = CASE WHEN backfilled_at IS NULL AND next_page IS NOT NULL THEN 1 END
 WHERE project_id = $1
 """
+FORGET_REMOVALS = "DELETE FROM mirror.removals WHERE project_id = $1"
 FORGET_LOOKS = "DELETE FROM mirror.looks WHERE project_id = $1"
 FORGET_REPLIES = "DELETE FROM mirror.awaited_replies WHERE project_id = $1"
 ATTENTION = """
@@ -187,6 +189,7 @@ class Projects:
             known = await transaction.fetchrow(KNOWN, connection.project_id)
             if known and known["connection_updated_at"] >= connection.updated_at:
                 return
+            confirmed = connection.removals_confirmed
             await transaction.execute(
                 KEEP,
                 connection.project_id,
@@ -196,6 +199,7 @@ class Projects:
                 connection.state,
                 connection.updated_at,
                 msgspec.to_builtins(connection.options),
+                msgspec.to_builtins(confirmed) if confirmed else None,
             )
             began = connection.state == "active" and (
                 known is None
@@ -206,6 +210,9 @@ class Projects:
                 await transaction.execute(FORGET_LOOKS, connection.project_id)
                 await transaction.execute(FORGET_REPLIES, connection.project_id)
                 await transaction.execute(BEGIN_SWEEPS, connection.project_id)
+                await transaction.execute(FORGET_REMOVALS, connection.project_id)
+            elif confirmed:
+                _ = await take_confirmation(transaction, connection.project_id, confirmed)
             asked_for_drafts = (
                 not began
                 and known is not None

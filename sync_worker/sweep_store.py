@@ -145,12 +145,15 @@ FROM mirror.records WHERE (project_id, kind) = ($1, $2) AND procore_id = ANY($3)
 MIRRORED_OF = """
 SELECT procore_id FROM mirror.records
 WHERE (project_id, kind) = ($1, $2) AND procore_id = ANY($3) AND record IS NOT NULL
-  AND removed_at IS NULL
+  AND removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM mirror.removals m
+    WHERE (m.project_id, m.kind, m.procore_id, m.state)
+      = (records.project_id, records.kind, records.procore_id, 'held'))
 """
 # one that is neither shown nor in the bin any more was purged, and is not asked for for ever
 REMOVED_OF = """
 SELECT procore_id FROM mirror.records
 WHERE (project_id, kind) = ($1, $2) AND removed_at IS NOT NULL AND not_mirrored_because IS NULL
+UNION SELECT procore_id FROM mirror.removals WHERE (project_id, kind, state) = ($1, $2, 'held')
 """
 KIND_WORDS = {"rfi": "RFIs", "submittal": "submittals"}
 

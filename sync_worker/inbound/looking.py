@@ -12,6 +12,7 @@ from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.procore.errors import NotAllowed, NotVisible, Refused
 from services.procore.models import Page, Place, Rfi, Submittal
 from services.procore.pacer import Priority
+from sync_worker.inbound.brake import Brake
 from sync_worker.inbound.look_store import BACKFILL, Look, Looks, Room
 from sync_worker.inbound.mirror import Mirror, Reader, StaleRead
 from sync_worker.inbound.pausing import Pauses
@@ -81,8 +82,10 @@ class Looking:
         leases: Leases,
         mirror: Mirror,
         projects: Projects,
+        brake: Brake,
     ) -> None:
         self._procore = procore
+        self._brake = brake
         self._looks = looks
         self._leases = leases
         self._mirror = mirror
@@ -351,6 +354,7 @@ class Looking:
     ) -> None:
         """Bring what Procore shows. Raises as `Mirror.bring`."""
         key = _key(look)
+        await self._brake.back(key)
         seen = await self._mirror.bring(reader, key, fence, source, count=self._count_of(look))
         if look.kind == "rfi":
             await self._looks.replies_seen(look.project_id, seen)
@@ -364,14 +368,17 @@ class Looking:
     async def _absent(self, reader: Reader, look: Look, fence: int) -> None:
         """404 is not deletion: only what stands in the recycle bin is marked as removed."""
         key = _key(look)
-        buried = await self._bins.holds(key, reader)
-        if buried:
-            await self._mirror.bury(key, fence)
+        in_bin = await self._bins.around(key, reader)
+        if in_bin is not None:
+            if await self._brake.lets_go(key, in_bin):
+                await self._mirror.bury(key, fence)
+                await self._brake.marked(key)
         else:
+            await self._brake.back(key)
             before = await self._mirror.records.read(key)
             await self._mirror.records.looked(key, fence, before.procore_updated_at, HIDDEN)
         if look.moments is not None:
-            await self._looks.judged(look, fresh=buried)
+            await self._looks.judged(look, fresh=in_bin is not None)
 
     async def _give_back(self, batch: list[Look], error: TryLater) -> None:
         self._pauses.note(batch[0].project_id, batch[0].priority, error)

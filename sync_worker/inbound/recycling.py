@@ -30,11 +30,11 @@ class RecycleBins:
         self._monotonic = monotonic
         self._seen: dict[tuple[str, Kind], tuple[float, frozenset[str]]] = {}
 
-    async def holds(self, key: Key, reader: Reader) -> bool:
-        """Tell whether a record lies in the bin; only that it does is remembered."""
+    async def around(self, key: Key, reader: Reader) -> frozenset[str] | None:
+        """Return what lies in the bin with a record, or None; only that it does is remembered."""
         read_at, ids = self._seen.get((key.project_id, key.kind), (0.0, frozenset()))
         if key.procore_id in ids and self._monotonic() - read_at < KEPT_S:
-            return True
+            return ids
         ids = await self._procore.recycled(key.kind, reader.place, whose=reader.whose)
         self._seen[key.project_id, key.kind] = (self._monotonic(), ids)
-        return key.procore_id in ids
+        return ids if key.procore_id in ids else None

@@ -26,6 +26,7 @@ from token_service.public.ports import (
     Ports,
     ProcoreProject,
     RecordCounts,
+    RemovalsConfirmer,
     ResponseChoice,
     Session,
     ToolAccess,
@@ -104,6 +105,7 @@ class FakeConnections:
         self.by_project: dict[str, ConnectionView] = {}
         self.used_forms: dict[str, str] = {}
         self.created = 0
+        self.confirmed: list[tuple[str, RemovalsConfirmer, datetime]] = []
         self.hook_refusal: NeedsPerson | TryLater | None = None
 
     async def view(self, project_id: str) -> ConnectionView | None:
@@ -153,6 +155,11 @@ class FakeConnections:
             message = "not connected"
             raise NeedsPerson(message, reason="not_connected")
         self.by_project[project_id] = replace(known, options=options)
+
+    async def confirm_removals(
+        self, project_id: str, by: RemovalsConfirmer, until: datetime
+    ) -> None:
+        self.confirmed.append((project_id, by, until))
 
     async def disconnect(self, project_id: str, by_user_id: str) -> None:
         present = self.by_project[project_id]

@@ -9,6 +9,7 @@ from schemas.records import Kind
 from services.postgres import Postgres
 from sync_worker.duties import Duties
 from sync_worker.first_showing import FirstShowing
+from sync_worker.inbound.brake import Brake
 from sync_worker.inbound.look_store import Looks
 from sync_worker.inbound.looking import Looking
 from sync_worker.inbound.mirror import Mirror
@@ -64,6 +65,7 @@ class Replica:
             leases=self.leases,
             mirror=self.mirror,
             projects=self.projects,
+            brake=Brake(self.bench.postgres),
         )
         self.sweeping = Sweeping(
             procore=self.bench.procore,

@@ -3,7 +3,7 @@
 CONNECTION_COLUMNS = """
 project_id, project_name, procore_company_id, procore_company_name, procore_project_id,
 procore_project_name, owner_user_id, owner_name, state, generation, once, hook_id, hook_state,
-activated_at, created_at, updated_at, changed_seq, options
+activated_at, created_at, updated_at, changed_seq, options, removals_confirmed
 """
 # what anybody but the one who creates it may see
 KNOWN = "state <> 'creating' AND activated_at IS NOT NULL"
@@ -56,6 +56,11 @@ WHERE project_id = $1 AND state IN ('active', 'paused') RETURNING {CONNECTION_CO
 """  # noqa: S608 - constants
 SET_OPTIONS = f"""
 UPDATE authority.connections SET options = options || $2
+WHERE project_id = $1 AND state IN ('active', 'paused') RETURNING {CONNECTION_COLUMNS}
+"""  # noqa: S608 - constants
+CONFIRM_REMOVALS = f"""
+UPDATE authority.connections SET removals_confirmed = jsonb_build_object(
+  'until', $2::timestamptz, 'at', now(), 'user_id', $3::text, 'name', $4::text)
 WHERE project_id = $1 AND state IN ('active', 'paused') RETURNING {CONNECTION_COLUMNS}
 """  # noqa: S608 - constants
 LIST_STALE_CLAIMS = f"""

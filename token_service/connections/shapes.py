@@ -2,7 +2,7 @@
 
 import msgspec
 
-from schemas.connections import Connection, ProjectOptions
+from schemas.connections import Connection, ProjectOptions, RemovalsConfirmed
 from services.errors import NeedsPerson
 from services.postgres import Row
 from token_service.audit import Entry
@@ -114,12 +114,19 @@ def connection_of(row: Row) -> Connection:
         owner_user_id=row["owner_user_id"],
         updated_at=row["updated_at"],
         options=options_of(row),
+        removals_confirmed=confirmed_of(row),
     )
 
 
 def options_of(row: Row) -> ProjectOptions:
     """Return what was chosen; an option of a newer program is left out."""
     return msgspec.convert(row["options"], ProjectOptions)
+
+
+def confirmed_of(row: Row) -> RemovalsConfirmed | None:
+    """Return who confirmed the last burst of removals, or None."""
+    confirmed = row["removals_confirmed"]
+    return None if confirmed is None else msgspec.convert(confirmed, RemovalsConfirmed)
 
 
 def sequence_of(cursor: str | None) -> int:

@@ -27,7 +27,7 @@ from token_service.connections.shapes import (
     values_of,
     view_of,
 )
-from token_service.public.ports import ConnectionView, Order
+from token_service.public.ports import ConnectionView, Order, RemovalsConfirmer
 
 PAGE_SIZE = 200
 CLAIM_LASTS_S = 60.0
@@ -169,6 +169,22 @@ class ConnectionStore:
             made = entry("connection.options", place_of(row), by_user_id)
             await write_entry(database, replace(made, detail={**made.detail, **chosen}))
         log.info("connection.options", project_id=project_id, **chosen)
+
+    async def confirm_removals(
+        self, project_id: str, by: RemovalsConfirmer, until: datetime
+    ) -> None:
+        """Keep who says that what was found gone until then is meant to be removed."""
+        async with self._database.transaction() as database:
+            row = await database.fetchrow(
+                rows.CONFIRM_REMOVALS, project_id, until, by.user_id, by.name
+            )
+            if row is None:
+                message = "the project is not connected any more"
+                raise NeedsPerson(message, reason="not_connected")
+            made = entry("connection.removals_confirmed", place_of(row), by.user_id)
+            detail = {**made.detail, "until": until.isoformat()}
+            await write_entry(database, replace(made, detail=detail))
+        log.info("connection.removals_confirmed", project_id=project_id)
 
     async def ensure_hook(self, project_id: str) -> HookOutcome | None:
         """Compare the hook with what it should be and mend it; None without a live connection.

@@ -107,6 +107,14 @@ class Order:
     once: str
 
 
+@dataclass(frozen=True, slots=True)
+class RemovalsConfirmer:
+    """Whoever says that a burst of removals in Procore is meant."""
+
+    user_id: str
+    name: str
+
+
 class Connections(Protocol):
     """Projects tied to Procore, with their hooks."""
 
@@ -130,6 +138,11 @@ class Connections(Protocol):
 
     async def choose(self, project_id: str, by_user_id: str, options: ProjectOptions) -> None:
         """Keep what was chosen for a connected project; raises NeedsPerson `not_connected`."""
+
+    async def confirm_removals(
+        self, project_id: str, by: RemovalsConfirmer, until: datetime
+    ) -> None:
+        """Keep that what was found gone is meant; raises NeedsPerson `not_connected`."""
 
     async def disconnect(self, project_id: str, by_user_id: str) -> None:
         """Stop both directions and remove the hook; once more is harmless. Raises TryLater."""
