@@ -17,6 +17,9 @@ from services.procore.files import Files
 from services.procore.origins import Origins, origin_of, origins_of
 from services.service_tokens import issue_service_token
 from services.token_client import TokenClient
+from sync_worker.completeness.comparing import Comparing
+from sync_worker.completeness.listings import Listings
+from sync_worker.completeness.store import Comparisons
 from sync_worker.consume import TOPICS, Intake, Wakers
 from sync_worker.duties import Duties
 from sync_worker.first_showing import FirstShowing
@@ -149,6 +152,7 @@ def _worker(
         looks=looks,
         first_showing=FirstShowing(part3, leases, records),
         projects=projects,
+        listings=Listings(postgres),
         wake_looks=looking.wake,
     )
     projects.wake_sweeps = sweeping.wake
@@ -193,6 +197,9 @@ def _worker(
         ensure_hook=tokens.ensure_hook,
         wake_deliveries=deliveries.wake,
         wake_sweeps=sweeping.wake,
+        compare_one=Comparing(
+            Comparisons(postgres), part3, looks, looking.wake, measures.marker_faults
+        ).compare_one,
         recheck_s=timing.recheck_s,
         hook_audit_s=timing.hook_audit_s,
     )

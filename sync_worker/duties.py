@@ -40,6 +40,7 @@ class Duties:
 
     Args:
         readers: minds who can read which project.
+        compare_one: makes a comparison of both sides that is due, if there is one.
         ensure_hook: has a project's hook compared and repaired; returns ok, created or repaired.
         recheck_s: how often Part3 is asked for returns whose event never came.
         hook_audit_s: how often a hook is compared with what it should be.
@@ -51,6 +52,7 @@ class Duties:
     ensure_hook: Callable[[str], Awaitable[str]]
     wake_deliveries: Callable[[], None]
     wake_sweeps: Callable[[], None]
+    compare_one: Callable[[], Awaitable[bool]]
     recheck_s: float
     hook_audit_s: float
 
@@ -61,6 +63,7 @@ class Duties:
             self.readers.return_to_owner,
             self.ask_for_returns,
             self.mind_a_hook,
+            self.compare_one,
         )
         async with asyncio.TaskGroup() as group:
             for duty in duties:

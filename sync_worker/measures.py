@@ -130,6 +130,11 @@ class Measures:
             "Outcomes that were not published to mirror.outcomes.",
             {"cause": DROPPED},
         )
+        self.marker_faults = metrics.counter(
+            "connector_marker_faults",
+            "Returns whose reference does not stand exactly once in Procore, by the daily audit.",
+            {"verdict": ("missing", "doubled")},
+        )
         metrics.gauges(
             "connector_held",
             "Returns that wait for a person, by reason.",

@@ -139,7 +139,8 @@ RETURNING s.project_id, s.kind, s.found, s.files_done, s.started_at, now() AS no
     WHERE (l.project_id, l.kind, l.priority) = (s.project_id, s.kind, 3)) AS left_over
 """
 KNOWN = """
-SELECT procore_id, procore_updated_at, record, content_version, files_pending, removed_at
+SELECT procore_id, procore_updated_at, record, content_version, files_pending, removed_at,
+  looked_at
 FROM mirror.records WHERE (project_id, kind) = ($1, $2) AND procore_id = ANY($3)
 """
 MIRRORED_OF = """

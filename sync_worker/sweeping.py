@@ -14,10 +14,12 @@ import structlog
 from schemas.records import Kind
 from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.procore.errors import NotAllowed, NotVisible
+from services.procore.json_values import id_of
 from services.procore.models import Page, Place, Rfi, Submittal
 from services.procore.pacer import Priority
 from services.procore.reading import read_rfi, read_submittal
 from sync_worker.activity import as_json
+from sync_worker.completeness.listings import ListedState, Listings
 from sync_worker.first_showing import FirstShowing
 from sync_worker.inbound.look_store import BACKFILL, Looks
 from sync_worker.inbound.mirror import Reader, is_draft
@@ -79,8 +81,10 @@ class Sweeping:
         looks: Looks,
         first_showing: FirstShowing,
         projects: Projects,
+        listings: Listings,
         wake_looks: Callable[[], None],
     ) -> None:
+        self._listings = listings
         self._procore = procore
         self._sweeps = sweeps
         self._looks = looks
@@ -188,6 +192,8 @@ class Sweeping:
     async def _list(self, reader: Reader, sweep: Sweep) -> None:
         everything = sweep.window_from is None
         number = sweep.next_page
+        if everything and number == 1:
+            await self._listings.begin(sweep.project_id, sweep.kind)
         while number <= MOST_PAGES:
             if self._stopping:
                 await self._sweeps.hand_over(sweep)
@@ -211,7 +217,17 @@ class Sweeping:
         if sweep.full_sweep and not sweep.backfill:
             await self._mind_the_recycle_bin(reader, sweep)
         await self._sweeps.listed(sweep)
+        if everything:
+            await self._end_listing(sweep)
         log.debug("sweep.listed", project_id=sweep.project_id, kind=sweep.kind, pages=number - 1)
+
+    async def _end_listing(self, sweep: Sweep) -> None:
+        """Have the two sides compared; what a list does not show is read in full before."""
+        await self._listings.ended(sweep.project_id, sweep.kind)
+        if not sweep.backfill:  # whose records are all still to be read in full
+            ids = await self._listings.to_read_in_full(sweep.project_id, sweep.kind)
+            await self._looks.want(sweep.project_id, sweep.kind, ids, BACKFILL)
+            self._wake_looks()
 
     async def _take(self, sweep: Sweep, page: Page, *, drafts: bool) -> None:
         found = [one for item in page.items if (one := _read(sweep.kind, item)) is not None]
@@ -219,6 +235,9 @@ class Sweeping:
         changed = [one for one in found if _wants_a_look(one, known.get(one.id), drafts=drafts)]
         if sweep.backfill:
             await self._first_showing.show(sweep, changed, known, drafts=drafts)
+        if sweep.window_from is None:
+            states = _states_of(page.items, found, {one.id for one in changed})
+            await self._listings.note(sweep.project_id, sweep.kind, states)
         priority = BACKFILL if sweep.backfill else SWEEP_LOOK
         await self._looks.want(sweep.project_id, sweep.kind, [one.id for one in changed], priority)
         if changed:
@@ -239,6 +258,19 @@ def _read(kind: Kind, item: dict[str, Any]) -> Rfi | Submittal | None:
     except TryLater as error:
         log.warning("sweep.item_unreadable", kind=kind, why=str(error))
         return None
+
+
+def _states_of(
+    items: list[dict[str, Any]], found: list[Rfi | Submittal], changed: set[str]
+) -> dict[str, ListedState]:
+    """Say of each record of a page how it was listed; what cannot be read counts too."""
+    states: dict[str, ListedState] = {
+        listed: "unreadable" for item in items if (listed := id_of(item.get("id"))) is not None
+    }
+    for one in found:
+        fresh: ListedState = "changed" if one.id in changed else "same"
+        states[one.id] = "draft" if fresh == "same" and is_draft(one) else fresh
+    return states
 
 
 def _wants_a_look(

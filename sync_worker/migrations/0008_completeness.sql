@@ -20,8 +20,8 @@ CREATE TABLE mirror.listed (
     project_id text NOT NULL,
     kind text NOT NULL CHECK (kind IN ('rfi', 'submittal')),
     procore_id text NOT NULL,
-    draft boolean NOT NULL,
-    changed boolean NOT NULL,              -- it was not what had been put, so it is to be looked at
+    state text NOT NULL CHECK (state IN
+        ('same', 'changed', 'draft', 'unreadable')), -- changed: not what had been put
     listed_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (project_id, kind, procore_id)
 );

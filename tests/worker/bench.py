@@ -6,7 +6,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from schemas.records import Kind
+from services.metrics import Metrics
 from services.postgres import Postgres
+from sync_worker.completeness.comparing import Comparing
+from sync_worker.completeness.listings import Listings
+from sync_worker.completeness.store import Comparisons
 from sync_worker.duties import Duties
 from sync_worker.first_showing import FirstShowing
 from sync_worker.inbound.brake import Brake
@@ -53,6 +57,7 @@ class Replica:
             ensure_hook=bench.tokens.ensure_hook,
             wake_deliveries=self._wake_deliveries,
             wake_sweeps=self.sweeping.wake,
+            compare_one=self.compare_one,
             recheck_s=60,
             hook_audit_s=3_600,
         )
@@ -73,8 +78,21 @@ class Replica:
             looks=self.looks,
             first_showing=FirstShowing(self.bench.part3, self.leases, self.records),
             projects=self.projects,
+            listings=Listings(self.bench.postgres),
             wake_looks=self.looking.wake,
         )
+
+    async def compare_one(self) -> bool:
+        """Make a comparison that is due."""
+        comparing = Comparing(
+            Comparisons(self.bench.postgres),
+            self.bench.part3,
+            self.looks,
+            self.looking.wake,
+            self.bench.marker_faults,
+            between_passes_s=0.0,
+        )
+        return await comparing.compare_one()
 
     def _wake_deliveries(self) -> None:
         self.deliveries_woken += 1
@@ -112,6 +130,9 @@ class Bench:
     def __init__(self, postgres: Postgres) -> None:
         self.postgres = postgres
         self.procore, self.part3, self.tokens = FakeProcore(), FakePart3(), FakeTokenService()
+        self.marker_faults = Metrics().counter(
+            "connector_marker_faults", "", {"verdict": ("missing", "doubled")}
+        )
         self.worker = Replica(self, "w-1")
 
     def replica(self, name: str, **how: Any) -> Replica:

@@ -189,6 +189,15 @@ class FakePart3:
         await self._called("record", procore_id)
         return self.held.get((kind, procore_id))
 
+    async def records(
+        self, project_id: str, *, kind: Kind | None = None, cursor: str | None = None
+    ) -> tuple[list[StoredRecord], str | None]:
+        await self._called("records", cursor)
+        held = [one for (of, _), one in self.held.items() if kind in (None, of)]
+        first = int(cursor or 0)
+        more = str(first + 2) if first + 2 < len(held) else None
+        return held[first : first + 2], more
+
     async def has_file(self, project_id: str, sha256: str) -> bool:
         return sha256 in self.files
 

@@ -1,0 +1,1 @@
+"""Is everything there: both sides compared in full, our own writes counted, what differs mended."""

@@ -1,0 +1,47 @@
+"""The daily count of our own writes: each marker of the last week stands exactly once.
+
+Counted in what was read from Procore and put into Part3 since the listing, so it costs no call of
+its own. Source: reliability notes, 5.3 step 6.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sync_worker.outbound.marker import MARKER
+
+Verdict = Literal["once", "missing", "doubled", "unread"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A write of ours that Procore had confirmed, and the record as it was last read."""
+
+    marker: str
+    return_id: str
+    procore_id: str
+    record: Mapping[str, Any] | None
+    looked_at: datetime | None
+    removed_at: datetime | None
+
+
+def times_in(record: Mapping[str, Any], marker: str) -> int:
+    """Return how many replies and approver's comments of a record carry a marker."""
+    texts = [one.get("text") for one in record.get("replies") or ()]
+    texts += [one.get("comment") for one in record.get("workflow") or ()]
+    return sum(marker in MARKER.findall(text) for text in texts if text)
+
+
+def verdict_of(written: Written, listed_at: datetime) -> Verdict:
+    """Say how often a marker stands; `unread` while that cannot be told.
+
+    Args:
+        written: the write.
+        listed_at: what was read before says nothing of today.
+    """
+    read_today = written.looked_at is not None and written.looked_at >= listed_at
+    if written.record is None or written.removed_at is not None or not read_today:
+        return "unread"
+    times = times_in(written.record, written.marker)
+    return "once" if times == 1 else "doubled" if times else "missing"
