@@ -216,9 +216,9 @@ class Sweeping:
                 break
         if sweep.full_sweep and not sweep.backfill:
             await self._mind_the_recycle_bin(reader, sweep)
-        await self._sweeps.listed(sweep)
         if everything:
             await self._end_listing(sweep)
+        await self._sweeps.listed(sweep)
         log.debug("sweep.listed", project_id=sweep.project_id, kind=sweep.kind, pages=number - 1)
 
     async def _end_listing(self, sweep: Sweep) -> None:

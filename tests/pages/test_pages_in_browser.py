@@ -23,6 +23,7 @@ from tests.pages.mirror_rows import (
     record_row,
     sweep_row,
 )
+from tests.pages.test_completeness_page import comparison_row, difference_row, hold_removals
 from tests.pages.test_project_page import connect
 from token_service.public.ports import Decider
 
@@ -153,6 +154,9 @@ async def test_a_connected_project_is_readable_by_everybody(
     await connect(world)
     await all_over(mirror)
     await record_row(mirror, "rfi", "1001", number="12", title="Slab edge at grid line 7")
+    await comparison_row(mirror, "rfi", equal=99)
+    await difference_row(mirror, "1001", "Part3 did not hold the bytes of a.pdf.")
+    await hold_removals(mirror, "1001")
     held = {"reason": "not_authorized", "message": "It waits.", "mended_by": {"name": "Ada"}}
     await delivery_row(mirror, "r-1", "held", **held)
     await activity_row(mirror, "A return is held.", return_id="r-1", reason="not_authorized")
@@ -171,6 +175,7 @@ async def test_a_connected_project_is_readable_by_everybody(
         "/projects/p-1/activity",
         "/projects/p-1/activity?text=nothing",
         "/projects/p-1/dispositions",
+        "/projects/p-1/completeness",
         "/account/integrations",
         "/account/integrations?ask=disconnect",
     ):

@@ -1,6 +1,6 @@
 import asyncio
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import httpx2
 import pytest
@@ -13,7 +13,7 @@ from tests.token_service.login_host import LoginHost
 from tests.token_service.procore_api_host import PROJECT_ID, RESOURCES, ProcoreHost
 from token_service.connections.hooks import WANTED, action_of
 from token_service.connections.store import ConnectionStore
-from token_service.public.ports import Order
+from token_service.public.ports import Order, RemovalsConfirmer
 
 pytestmark = pytest.mark.postgres
 
@@ -364,6 +364,26 @@ async def test_what_a_person_connected_is_listed_for_them(connections: Connectio
     assert await connections.owned_by("ben") == []
     await connections.disconnect("p-1", "anna")
     assert await connections.owned_by("anna") == []
+
+
+async def test_that_removals_are_meant_is_told_to_the_workers_as_a_change(
+    connections: ConnectionStore, running: Running
+) -> None:
+    by, until = RemovalsConfirmer("ben", "Ben Ito"), datetime(2026, 11, 28, 9, tzinfo=UTC)
+    with pytest.raises(NeedsPerson):
+        await connections.confirm_removals("p-1", by, until)
+    await connections.create(order())
+    before = await connections.get("p-1")
+    assert before is not None
+    assert before.removals_confirmed is None
+    await connections.confirm_removals("p-1", by, until)
+    (told,) = (await connections.changed(before.updated_at, None)).items
+    assert told.removals_confirmed is not None
+    assert (told.removals_confirmed.name, told.removals_confirmed.until) == ("Ben Ito", until)
+    written = await running.database.fetchval(
+        "SELECT actor FROM authority.audit WHERE event = 'connection.removals_confirmed'"
+    )
+    assert written == "user:ben"
 
 
 async def test_what_was_chosen_is_told_to_the_workers_as_a_change(

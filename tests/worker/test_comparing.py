@@ -260,9 +260,10 @@ async def test_the_audit_counts_our_own_returns_and_cries_out_at_a_wrong_one(ben
     marks = [f"P3-7KQ2M9XR4{letter}" for letter in "ABC"]
     for n, (marker, times) in enumerate(zip(marks, (1, 2, 0), strict=True), start=1):
         await deliver(bench, f"ret_{n}", str(n), marker)
-        raw = rfi_json(n, files=[n * 10], updated_at=datetime.now(UTC).isoformat(), status="closed")
+        now = datetime.now(UTC).isoformat()
+        raw = rfi_json(n, files=[n * 10], updated_at=now, status="closed")
         raw["questions"][0]["answers"] = [
-            {"id": n * 100 + m, "rich_text_body": f"Yes. Part3 ref. {marker}", "created_at": later(0)}
+            {"id": n * 100 + m, "rich_text_body": f"Part3 ref. {marker}", "created_at": now}
             for m in range(times)
         ]
         bench.procore.hold("rfi", raw)

@@ -27,7 +27,9 @@ MAX_FORM_FIELDS = 40
 FORM_TYPE = "application/x-www-form-urlencoded"
 OWN_PATHS = (
     re.compile(r"/account/integrations"),
-    re.compile(r"/projects/[^/?#\\\s]{1,200}/(integrations(/connect)?|activity|dispositions)"),
+    re.compile(
+        r"/projects/[^/?#\\\s]{1,200}/(integrations(/connect)?|activity|completeness|dispositions)"
+    ),
 )
 GENERAL_CONTRACTOR = "general_contractor"
 

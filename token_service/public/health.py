@@ -27,6 +27,17 @@ def health_of(standing: Standing, activity_path: str, *, paused: bool = False) -
             "Nothing crosses in either direction for now.",
             "Whoever runs the connector resumes it when the reason for the pause is gone.",
         )
+    if standing.removals_held:
+        return Health(
+            "Removals to confirm",
+            "warn",
+            f"{counted(standing.removals_held, 'record')} went to Procore's recycle bin at once. "
+            "None was marked as removed in Part3; everything else goes on.",
+            "Restore them in Procore, or a General Contractor or the Prime Consultant confirms "
+            "that they are meant to be removed.",
+            activity_path.removesuffix("activity") + "completeness",
+            "Look at the removals",
+        )
     if standing.returns_held:
         one = standing.returns_held == 1
         return Health(

@@ -24,6 +24,8 @@ ESTIMATE_AFTER_SHARE = 0.02
 READ_PROJECT = """
 SELECT p.state, p.attention_reason, p.attention_message, p.attention_mended_by, p.attention_since,
   p.connection_updated_at, p.reader_user_id, now() AS now,
+  (SELECT count(*) FROM mirror.removals m WHERE m.project_id = $1 AND m.state = 'held')
+    AS removals_held,
   (SELECT count(*) FROM mirror.looks l WHERE l.project_id = $1 AND l.due_at <= now()) AS looks_due,
   (SELECT count(*) FROM mirror.looks l WHERE l.project_id = $1 AND l.attempts > 0) AS looks_failing,
   (SELECT l.message FROM mirror.looks l WHERE l.project_id = $1 AND l.attempts > 0
@@ -94,6 +96,7 @@ class Standing:
     records: Mapping[Kind, Counts]
     attention: Attention | None = None
     paused: bool = False
+    removals_held: int = 0
     looks_due: int = 0
     looks_failing: int = 0
     failing_message: str | None = None
@@ -144,6 +147,7 @@ async def read_standing(mirror: ProjectReads, project_id: str) -> Standing:
         records={k: _counts_of(counts.get(k)) for k in KINDS},
         attention=_attention_of(project) if heard else None,
         paused=project["state"] == "paused",
+        removals_held=project["removals_held"] if heard else 0,
         looks_due=project["looks_due"],
         looks_failing=project["looks_failing"],
         failing_message=project["failing_message"],

@@ -3,7 +3,14 @@
 from starlette.routing import Route
 
 from token_service.public.entry import Desk
-from token_service.public.pages import account, activity, connect, dispositions, project
+from token_service.public.pages import (
+    account,
+    activity,
+    completeness,
+    connect,
+    dispositions,
+    project,
+)
 
 
 def page_routes(desk: Desk) -> list[Route]:
@@ -13,6 +20,7 @@ def page_routes(desk: Desk) -> list[Route]:
         *project.routes(desk),
         *connect.routes(desk),
         *activity.routes(desk),
+        *completeness.routes(desk),
         *dispositions.routes(desk),
         desk.pages.static_route(),
     ]

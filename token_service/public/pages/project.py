@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from schemas.connections import ProjectOptions
+from token_service.public.completeness import read_comparisons
 from token_service.public.entry import (
     GENERAL_CONTRACTOR,
     Desk,
@@ -106,6 +107,7 @@ async def show_project(desk: Desk, request: Request) -> Response:
         health=health_of(standing, activity_path, paused=state == "attention"),
         live=live_values(standing),
         choices=CHOICES,
+        comparisons=await read_comparisons(desk.database, visit.project.id),
         asking=connected and visit.may_connect and request.query_params.get("ask") == "disconnect",
     )
 
