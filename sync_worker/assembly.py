@@ -203,7 +203,14 @@ def _worker(
         recheck_s=timing.recheck_s,
         hook_audit_s=timing.hook_audit_s,
     )
-    readiness = ReadinessLoop(postgres, part3, tokens, recheck_s=timing.recheck_s)
+    readiness = ReadinessLoop(
+        postgres,
+        part3,
+        tokens,
+        recheck_s=timing.recheck_s,
+        procore=procore,
+        agreements=tokens,
+    )
     return Worker(
         postgres=postgres,
         publisher=publisher,

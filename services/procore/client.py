@@ -26,7 +26,7 @@ from services.procore.models import (
     Submittal,
 )
 from services.procore.pacer import Priority
-from services.procore.permissions import is_admin_of_both
+from services.procore.permissions import Levels, is_admin_of_both, levels_of
 from services.procore.reading import (
     read_answer,
     read_response_option,
@@ -162,6 +162,17 @@ class Procore:
             params={"project_id": place.project_id},
         )
         return read_many(json_of(answer), read_response_option)
+
+    async def levels(self, place: Place, *, whose: str) -> Levels:
+        """Return a person's levels on the project's RFIs and Submittals tools."""
+        answer = await self._caller.read(
+            place,
+            "/rest/v1.0/settings/permissions",
+            whose=whose,
+            priority=Priority.SWEEP,
+            params={"project_id": place.project_id},
+        )
+        return levels_of(json_of(answer))
 
     async def is_admin_of_both(self, place: Place, *, whose: str) -> bool:
         """Tell whether a person is Admin on the project's RFIs and Submittals tools."""

@@ -31,13 +31,13 @@ def code_unmapped(answer: Return, record: Submittal, codes: CodeMap) -> Hold:
     if answer.disposition is None:
         return no_disposition(answer)
     standing = codes.standing(answer.disposition)
-    mender = _member_of(_asked(standing, codes.options), codes.team)
+    mender = member_of(asked(standing, codes.options), codes.team)
     name = mender.name if mender else manager_words(record)
     mended_by = member_person(mender) if mender else person_of(record.manager)
     return Hold("code_unmapped", _words(answer.disposition, standing, codes, name), mended_by)
 
 
-def _asked(
+def asked(
     standing: Standing[ResponseOption], options: Sequence[ResponseOption]
 ) -> tuple[Party, ...]:
     """Return the parties to ask, first the one to ask first."""
@@ -47,7 +47,8 @@ def _asked(
     return unconfirmed(waiting)
 
 
-def _member_of(parties: Sequence[Party], team: Sequence[Member]) -> Member | None:
+def member_of(parties: Sequence[Party], team: Sequence[Member]) -> Member | None:
+    """Return the first of the team who speaks for the first of these parties that has anybody."""
     return next((one for party in parties for one in team if one.role == party), None)
 
 

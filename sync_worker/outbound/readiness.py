@@ -9,9 +9,10 @@ from datetime import datetime
 
 import msgspec
 
-from schemas.records import Person
+from schemas.records import Kind, Person
 from schemas.returns import Member, Readiness
 from sync_worker.outbound import holds
+from sync_worker.outbound.checks import NOT_CHECKED, Checked, access_hold, code_hold
 from sync_worker.outbound.holds import Hold
 from sync_worker.outbound.turns import Turns
 
@@ -28,7 +29,13 @@ class Teammate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def readiness_of(
-    turns: Turns, team: Sequence[Teammate], *, removed: bool, as_of: datetime
+    turns: Turns,
+    team: Sequence[Teammate],
+    *,
+    removed: bool,
+    as_of: datetime,
+    kind: Kind = "rfi",
+    checked: Checked = NOT_CHECKED,
 ) -> Readiness:
     """Say who could return a record now, and what keeps the first who could not.
 
@@ -37,13 +44,20 @@ def readiness_of(
         team: the members who return, those without authorization too.
         removed: the record is in Procore's recycle bin.
         as_of: now.
+        kind: of the record.
+        checked: what the project was checked for: levels in Procore, and the code map.
     """
     if removed:
         return _nobody(holds.record_removed(turns.record, turns.manager), as_of)
     if turns.hold is not None:
         return _nobody(turns.hold, as_of)
-    able = [mate for mate in team if mate.procore_id in turns.may]
-    unable = _first_unable(turns, team)
+    refused = _refused(turns, team, kind, checked)
+    able = [
+        mate for mate in team if mate.procore_id in turns.may and mate.member.user_id not in refused
+    ]
+    unable = _first_unable(turns, team) or next(iter(refused.values()), None)
+    if able and unable is None and kind == "submittal":
+        unable = code_hold(checked.unmapped, turns.record)
     if not able and unable is None:
         unable = _with_others(turns)
     return Readiness(
@@ -54,6 +68,21 @@ def readiness_of(
         message=unable.message if unable else None,
         mended_by=unable.mended_by if unable else None,
     )
+
+
+def _refused(
+    turns: Turns, team: Sequence[Teammate], kind: Kind, checked: Checked
+) -> dict[str, Hold]:
+    """Return whose turn it is and whom Procore would refuse all the same, by user id."""
+    found = {}
+    for mate in team:
+        if mate.procore_id not in turns.may:
+            continue
+        access = checked.access.get(mate.member.user_id)
+        hold = access_hold(mate.member, access, kind, turns.record, turns.manager)
+        if hold is not None:
+            found[mate.member.user_id] = hold
+    return found
 
 
 def _first_unable(turns: Turns, team: Sequence[Teammate]) -> Hold | None:

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -14,7 +14,12 @@ from schemas.records import Kind
 from schemas.returns import Member, Project, Readiness
 from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.postgres import Postgres
-from sync_worker.outbound.outside import Grants, Part3Readiness
+from services.procore.errors import NotAllowed, NotVisible
+from services.procore.models import Place, ResponseOption
+from services.procore.permissions import Levels
+from sync_worker.activity import note
+from sync_worker.outbound.checks import Access, Checked, news_of, unmapped_of
+from sync_worker.outbound.outside import Agreements, Grants, Part3Readiness
 from sync_worker.outbound.readiness import RETURNS_BY, Teammate, readiness_of
 from sync_worker.outbound.turns import Turns
 
@@ -22,6 +27,8 @@ log = structlog.get_logger()
 
 POLL_S = 1.0
 BATCH = 200
+CHECK_EVERY = 5
+"""Rechecks between two checks of a project: a call for its codes, one for each who returns."""
 PROJECTS_A_ROUND = 20
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -56,7 +63,23 @@ WHERE project_id = (
     ORDER BY readiness_due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING project_id, team_known
 """
-TEAM_CHANGED = "UPDATE mirror.projects SET team_known = $2 WHERE project_id = $1"
+TAKE_CHECK = """
+UPDATE mirror.projects SET checks_due_at = now() + make_interval(secs => $1)
+WHERE project_id = (
+    SELECT project_id FROM mirror.projects
+    WHERE state = 'active' AND attention_reason IS NULL AND checks_due_at <= now()
+    ORDER BY checks_due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING project_id, checked, procore_company_id, procore_project_id, reader_user_id
+"""
+READ_CHECKED = "SELECT checked FROM mirror.projects WHERE project_id = $1"
+KEEP_CHECKED = "UPDATE mirror.projects SET checked = $2 WHERE project_id = $1"
+ASK_UNMAPPED = """
+UPDATE mirror.deliveries SET due_at = now()
+WHERE project_id = $1 AND state = 'held' AND reason IN ('code_unmapped', 'not_permitted')
+"""
+TEAM_CHANGED = """
+UPDATE mirror.projects SET team_known = $2, checks_due_at = now() WHERE project_id = $1
+"""
 TELL_ALL_AGAIN = """
 UPDATE mirror.readiness SET due_at = now(), asked = asked + 1 WHERE project_id = $1
 """
@@ -67,6 +90,16 @@ class Teams(Part3Readiness, Protocol):
 
     async def project(self, project_id: str) -> Project | None:
         """Return a project with its team, or None when there is none of that id."""
+
+
+class ProcoreChecks(Protocol):
+    """The two calls a project is checked by."""
+
+    async def levels(self, place: Place, *, whose: str) -> Levels:
+        """Return a person's levels on the two tools."""
+
+    async def response_options(self, place: Place, *, whose: str) -> tuple[ResponseOption, ...]:
+        """Read the project's submittal responses."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +118,8 @@ class ReadinessLoop:
 
     Args:
         recheck_s: how often teams and authorizations are looked at without an event.
+        procore: None leaves projects unchecked.
+        agreements: what the parties said about dispositions.
     """
 
     def __init__(
@@ -94,12 +129,16 @@ class ReadinessLoop:
         grants: Grants,
         *,
         recheck_s: float,
+        procore: ProcoreChecks | None = None,
+        agreements: Agreements | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._postgres = postgres
         self._part3 = part3
         self._grants = grants
         self._recheck_s = recheck_s
+        self._procore = procore
+        self._agreements = agreements
         self._clock = clock
         self._stopping = asyncio.Event()
 
@@ -130,6 +169,7 @@ class ReadinessLoop:
             if taken is None:
                 break
             await self._see_team(taken["project_id"], taken["team_known"])
+        await self._check_projects()
         rows = await self._take()
         while rows:
             by_project: defaultdict[str, list[Row]] = defaultdict(list)
@@ -138,6 +178,70 @@ class ReadinessLoop:
             for project_id, due in by_project.items():
                 await self._tell_project(project_id, due)
             rows = await self._take()
+
+    async def _check_projects(self) -> None:
+        every_s = CHECK_EVERY * self._recheck_s
+        for _ in range(PROJECTS_A_ROUND if self._procore is not None else 0):
+            taken = await self._postgres.fetchrow(TAKE_CHECK, every_s)
+            if taken is None:
+                return
+            try:
+                await self._check(taken)
+            except ConnectorError as error:
+                log.info("project.not_checked", project_id=taken["project_id"], why=str(error))
+
+    async def _check(self, taken: Mapping[str, Any]) -> None:
+        """Check a project by one call for its responses and one for each who has authorized."""
+        project_id = taken["project_id"]
+        place = Place(
+            company_id=taken["procore_company_id"], project_id=taken["procore_project_id"]
+        )
+        was = msgspec.convert(taken["checked"] or {}, Checked)
+        now = await self._checked(project_id, place, taken["reader_user_id"])
+        if now == was:
+            return
+        async with self._postgres.transaction() as queries:
+            await queries.execute(KEEP_CHECKED, project_id, msgspec.to_builtins(now))
+            for words, person in news_of(was, now):
+                await note(
+                    queries,
+                    project_id,
+                    "codes.suspended",
+                    words,
+                    reason="code_unmapped",
+                    person=person,
+                )
+            await queries.execute(ASK_UNMAPPED, project_id)
+            await queries.execute(TELL_ALL_AGAIN, project_id)
+
+    async def _checked(self, project_id: str, place: Place, reader: str) -> Checked:
+        assert self._procore is not None  # noqa: S101 - asked by _check_projects
+        project = await self._part3.project(project_id)
+        team = project.team if project else ()
+        options = await self._procore.response_options(place, whose=reader)
+        agreed = await self._agreements.dispositions(project_id) if self._agreements else None
+        access = {
+            member.user_id: found
+            for member in team
+            if member.role in RETURNS_BY
+            and (found := await self._access(place, member.user_id)) is not None
+        }
+        return Checked(
+            access=access,
+            unmapped=unmapped_of(options, agreed, team),
+            names={option.id: option.name for option in options},
+        )
+
+    async def _access(self, place: Place, user_id: str) -> Access | None:
+        """Ask Procore with the person's own grant; None: they have none, or it cannot be said."""
+        assert self._procore is not None  # noqa: S101 - asked by _check_projects
+        try:
+            _ = await self._grants.procore_user_id(user_id)
+            return Access(levels=await self._procore.levels(place, whose=user_id))
+        except (NotAllowed, NotVisible):
+            return Access(levels=None)
+        except NeedsPerson:
+            return None
 
     async def _take(self) -> list[Row]:
         if self._stopping.is_set():
@@ -182,20 +286,29 @@ class ReadinessLoop:
                 await self._later(row)
             return
         statuses = await self._statuses(project_id, due)
+        known = await self._postgres.fetchval(READ_CHECKED, project_id)
+        checked = msgspec.convert(known or {}, Checked)
         for row in due:
-            await self._tell(row, team, statuses.get((row.kind, row.procore_id)))
+            await self._tell(row, team, statuses.get((row.kind, row.procore_id)), checked)
 
     async def _statuses(self, project_id: str, due: list[Row]) -> dict[tuple[str, str], str]:
         ids = [row.procore_id for row in due]
         rows = await self._postgres.fetch(STATUS, project_id, ids)
         return {(row["kind"], row["procore_id"]): row["status"] or "" for row in rows}
 
-    async def _tell(self, row: Row, team: list[Teammate], status: str | None) -> None:
+    async def _tell(
+        self, row: Row, team: list[Teammate], status: str | None, checked: Checked
+    ) -> None:
         """Tell what is new; of what was never open nobody needs to hear that it cannot go."""
         told = row.pushed
         if row.turns is not None:
             readiness = readiness_of(
-                row.turns, team, removed=status == "removed", as_of=self._clock()
+                row.turns,
+                team,
+                removed=status == "removed",
+                as_of=self._clock(),
+                kind=row.kind,
+                checked=checked,
             )
             closed = status != "open"
             if _differs(told, readiness) and not (told is None and closed):

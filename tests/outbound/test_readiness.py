@@ -12,7 +12,9 @@ from schemas.records import Person
 from schemas.returns import Member, Project, Readiness
 from services.errors import TryLater
 from services.postgres import Postgres, migrate, open_postgres
-from services.procore.models import Assignee, Rfi, Submittal
+from services.procore.errors import NotAllowed
+from services.procore.models import Assignee, Place, ResponseOption, Rfi, Submittal
+from services.procore.permissions import Levels
 from sync_worker.outbound.check import DeliverReply, DeliverResponse, check_return
 from sync_worker.outbound.delivery_store import ask_record_deliveries
 from sync_worker.outbound.put_notes import note_put
@@ -27,6 +29,7 @@ from tests.outbound.samples import (
     APPROVED,
     GC,
     NOON,
+    OPTIONS,
     PROCORE_IDS,
     PROJECT,
     TOM,
@@ -167,10 +170,11 @@ async def postgres(database: str) -> AsyncIterator[Postgres]:
         yield pool
 
 
-async def put(postgres: Postgres, record: Rfi, status: str = "open") -> None:
+async def put(postgres: Postgres, record: Rfi | Submittal, status: str = "open") -> None:
+    kind = "rfi" if isinstance(record, Rfi) else "submittal"
     async with postgres.transaction() as queries:
-        await queries.execute(PUT, PROJECT, "rfi", record.id, status)
-        await note_put(queries, PROJECT, f"v-{record.updated_at}-{record.status}", record)
+        await queries.execute(PUT, PROJECT, kind, record.id, status)
+        await note_put(queries, PROJECT, f"v-{record.updated_at}-{status}", record)
 
 
 @pytest.mark.postgres
@@ -219,3 +223,49 @@ async def test_a_removal_is_told_and_what_part3_did_not_take_is_told_later(
         await ask_record_deliveries(queries, PROJECT, "rfi", rfi().id)
     await loop.once()
     assert part3.told[-1].reason == "record_removed"
+
+
+class Manifests:
+    """Procore's two answers that a project is checked by."""
+
+    def __init__(self) -> None:
+        self.levels_of = {AMY.user_id: Levels(rfi="Standard", submittal="Read Only")}
+        self.options: tuple[ResponseOption, ...] = OPTIONS
+        self.calls = 0
+
+    async def levels(self, place: Place, *, whose: str) -> Levels:
+        self.calls += 1
+        if whose not in self.levels_of:
+            raise NotAllowed(whose)
+        return self.levels_of[whose]
+
+    async def response_options(self, place: Place, *, whose: str) -> tuple[ResponseOption, ...]:
+        self.calls += 1
+        return self.options
+
+
+@pytest.mark.postgres
+async def test_a_project_is_checked_by_a_call_a_person_and_its_records_are_told(
+    postgres: Postgres,
+) -> None:
+    part3, procore, grants = Part3Team(), Manifests(), FakeGrants()
+    loop = ReadinessLoop(
+        postgres, part3, grants, recheck_s=60, procore=procore, agreements=grants, clock=Clock()
+    )
+    await put(postgres, submittal())
+    await loop.once()
+    (told,) = part3.told
+    assert (told.returnable, told.reason) == (False, "not_permitted")
+    assert "Amy Chen has Read Only on the Submittals tool" in (told.message or "")
+    assert procore.calls == 3
+    await loop.once()
+    assert procore.calls == 3
+    # mended, and a response taken away: both are seen at the next check, the task is somebody's
+    procore.levels_of[AMY.user_id] = Levels(rfi="Standard", submittal="Standard")
+    procore.options = tuple(one for one in OPTIONS if one.name != "Rejected")
+    await postgres.execute("UPDATE mirror.projects SET checks_due_at = now()")
+    await loop.once()
+    assert (part3.told[-1].returnable, part3.told[-1].reason) == (True, "code_unmapped")
+    assert "“Rejected”" in (part3.told[-1].message or "")
+    rows = await postgres.fetch("SELECT event, person FROM mirror.activity")
+    assert [(row["event"], row["person"]["name"]) for row in rows] == [("codes.suspended", "Gale")]

@@ -180,6 +180,7 @@ async def test_a_changed_response_suspends_only_its_row(
     world.procore.offered += [becomes] if becomes else []
     await ada.open(PAGE)
     shown = stands(ada, "proceed_as_noted_record_copy")
+    assert "Who can mend it: a General Contractor (Gina Castellano)" in shown
     assert shown.startswith("Suspended Both parties confirmed “Confirm”, which has been " + said)
     assert {code: stands(ada, code) for code in before} == before
     world.procore.offered = [*(one for one in world.procore.offered if one.id != "9"), CONFIRM]

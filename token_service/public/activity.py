@@ -123,6 +123,7 @@ class Entry:
     mended_by: str | None
     badge: str | None
     tone: str
+    receipt_of: str | None  # the return whose receipt this line leads to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +184,7 @@ def _entry_of(row: Row) -> Entry:
         mended_by=_name_of(row["mended_by"]) if held and seen else None,
         badge=badge,
         tone=tone,
+        receipt_of=row["return_id"] if seen and row["return_state"] == "delivered" else None,
     )
 
 

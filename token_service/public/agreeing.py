@@ -57,6 +57,7 @@ class DispositionRow:
     state: str
     tone: str
     words: str
+    task: str | None  # who is asked, while nothing stands for it and nothing is proposed
     open: OpenProposal | None
     chosen: str  # id of the response that the select begins with, or empty
 
@@ -98,9 +99,16 @@ def _row(
         state=state,
         tone=tone,
         words=_words(disposition, standing),
+        task=_task(standing, project),
         open=_open(standing.proposed, responses, project, party),
         chosen=shown.response.id if shown else standing.response.id if standing.response else "",
     )
+
+
+def _task(standing: Standing[ResponseChoice], project: Project) -> str | None:
+    if standing.response is not None or standing.proposed is not None:
+        return None
+    return " or ".join(_awaited(PARTIES, project))
 
 
 def _words(disposition: Disposition, standing: Standing[ResponseChoice]) -> str:

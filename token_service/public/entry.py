@@ -30,6 +30,7 @@ OWN_PATHS = (
     re.compile(
         r"/projects/[^/?#\\\s]{1,200}/(integrations(/connect)?|activity|completeness|dispositions)"
     ),
+    re.compile(r"/projects/[^/?#\\\s]{1,200}/returns/[^/?#\\\s]{1,200}"),
 )
 GENERAL_CONTRACTOR = "general_contractor"
 

@@ -10,6 +10,7 @@ from token_service.public.pages import (
     connect,
     dispositions,
     project,
+    receipt,
 )
 
 
@@ -22,5 +23,6 @@ def page_routes(desk: Desk) -> list[Route]:
         *activity.routes(desk),
         *completeness.routes(desk),
         *dispositions.routes(desk),
+        *receipt.routes(desk),
         desk.pages.static_route(),
     ]

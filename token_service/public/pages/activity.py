@@ -14,7 +14,9 @@ async def show_activity(desk: Desk, request: Request) -> Response:
     """Show one page of the log, filtered."""
     visit = await member_of_project(desk, request)
     wanted = filter_of(request.query_params)
-    found = await read_activity(desk.database, visit.project.id, await _reader(desk, visit), wanted)
+    found = await read_activity(
+        desk.database, visit.project.id, await reader_of(desk, visit), wanted
+    )
     return desk.pages.page(
         "activity.html",
         visit.session,
@@ -29,7 +31,8 @@ async def show_activity(desk: Desk, request: Request) -> Response:
     )
 
 
-async def _reader(desk: Desk, visit: Visit) -> Reader:
+async def reader_of(desk: Desk, visit: Visit) -> Reader:
+    """Say who looks, and so what they see of private records."""
     grant = await desk.ports.grants.view(visit.session.user_id)
     connection = await desk.ports.connections.view(visit.project.id)
     return Reader(
