@@ -49,11 +49,15 @@ class FirstShowing:
         known: Mapping[str, Any],
         *,
         drafts: bool = False,
-    ) -> None:
+    ) -> frozenset[str]:
         """Put what a page says of records that were never put.
 
         A record that is refused, or that somebody is at, is left to its look, and so is an RFI
         that may be here already as another one. `drafts`: the project shows them.
+
+        Returns:
+            The ids of those that are whole with that: a submittal's list lacks nothing, so without
+            new files no look would bring more.
         """
         new = {
             one.id: one
@@ -63,7 +67,7 @@ class FirstShowing:
             and (known.get(one.id) or {}).get("record") is None
         }
         if not new:
-            return
+            return frozenset()
         project_id, kind = sweep.project_id, sweep.kind
         fences = await self.leases.take_free(project_id, kind, list(new))
         try:
@@ -75,7 +79,7 @@ class FirstShowing:
                     for procore_id, fence in fences.items()
                     if (one := await self._translated(sweep, fence, new[procore_id])) is not None
                 ]
-                await self._put(project_id, fresh)
+                return await self._put(project_id, fresh)
         finally:
             await self.leases.give_all_back(project_id, kind, fences)
 
@@ -93,15 +97,16 @@ class FirstShowing:
         )
         return _Fresh(key, fence, source, record)
 
-    async def _put(self, project_id: str, fresh: list[_Fresh]) -> None:
+    async def _put(self, project_id: str, fresh: list[_Fresh]) -> frozenset[str]:
+        whole: set[str] = set()
         if not fresh:
-            return
+            return frozenset()
         try:
             results = await self.part3.put_records(project_id, [one.record for one in fresh])
         except Part3Refused as error:
             # too much at once, or one of them is wrong: each goes alone, by its look
             log.warning("backfill.page_refused", project_id=project_id, why=str(error))
-            return
+            return frozenset()
         for one, put in zip(fresh, results, strict=True):
             if isinstance(put, str):
                 log.warning("backfill.refused", procore_id=one.key.procore_id, why=put)
@@ -118,3 +123,7 @@ class FirstShowing:
                 )
             except FenceLost:
                 log.warning("backfill.overtaken", procore_id=one.key.procore_id)
+                continue
+            if isinstance(one.source, Submittal) and not one.record.extras.get("files_pending"):
+                whole.add(one.key.procore_id)
+        return frozenset(whole)

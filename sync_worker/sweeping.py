@@ -233,14 +233,16 @@ class Sweeping:
         found = [one for item in page.items if (one := _read(sweep.kind, item)) is not None]
         known = await self._sweeps.known(sweep, [one.id for one in found])
         changed = [one for one in found if _wants_a_look(one, known.get(one.id), drafts=drafts)]
+        whole: frozenset[str] = frozenset()
         if sweep.backfill:
-            await self._first_showing.show(sweep, changed, known, drafts=drafts)
+            whole = await self._first_showing.show(sweep, changed, known, drafts=drafts)
         if sweep.window_from is None:
             states = _states_of(page.items, found, {one.id for one in changed})
             await self._listings.note(sweep.project_id, sweep.kind, states)
         priority = BACKFILL if sweep.backfill else SWEEP_LOOK
-        await self._looks.want(sweep.project_id, sweep.kind, [one.id for one in changed], priority)
-        if changed:
+        wanted = [one.id for one in changed if one.id not in whole]
+        await self._looks.want(sweep.project_id, sweep.kind, wanted, priority)
+        if wanted:
             self._wake_looks()
 
     async def _mind_the_recycle_bin(self, reader: Reader, sweep: Sweep) -> None:

@@ -353,3 +353,11 @@ async def test_drafts_stay_in_procore_until_they_are_opened(bench: Bench) -> Non
     bench.procore.hold("rfi", rfi_json(1, updated_at=opened))
     await bench.swept()
     assert list(bench.part3.held) == [("rfi", "1")]
+
+
+async def test_submittals_without_files_need_no_read_beyond_their_list(bench: Bench) -> None:
+    bench.procore.hold("submittal", submittal_json(1), submittal_json(2, files=[5]))
+    await bench.backfilled()
+    assert bench.procore.asked("submittals") == [["2"]]
+    assert len(bench.shown("submittal", "2").files) == 1
+    assert bench.shown("submittal", "1") is not None
