@@ -19,7 +19,7 @@ LOCK_IMAGE = $(RUN) -m uv pip compile pyproject.toml $(1) --universal --python-v
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --output-file $(2)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-browser prepare fmt lint types test test-unit test-stack demo up migrate schemas lock check-image bench-ingest refresh-storm clean
+.PHONY: help setup setup-browser prepare fmt lint types test test-unit test-stack demo up migrate schemas lock check-image bench-ingest bench-calls refresh-storm clean
 
 help: ## Show this list
 	@echo "make demo    plays the whole system; make test    checks all of it. Each sets up what it needs."
@@ -80,6 +80,9 @@ bench-ingest: $(READY) prepare ## The gateway's throughput beside that of bare u
 
 refresh-storm: $(READY) prepare ## 1,000 refreshes of a grant by 4 replicas in trouble: each redeems once (some 15 minutes)
 	REFRESH_ROTATIONS=$(or $(ROTATIONS),1000) $(PYTEST) tests/token_service/test_refresh_storm.py $(ARGS)
+
+bench-calls: $(READY) prepare ## What the mirror costs in calls on Procore, as five ratios
+	@$(RUN) -m bench.calls
 
 check-image: $(READY) ## Follow deploy/Dockerfile in a clean folder, without a docker engine (downloads)
 	@$(RUN) -m deploy.check_image

@@ -38,6 +38,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     options: ProjectOptions = ProjectOptions()
     removals_confirmed: RemovalsConfirmed | None = None
+    unlinked: bool = False  # disconnected as the wrong Procore project: what came from it goes
 
 
 class ConnectionPage(msgspec.Struct, frozen=True, kw_only=True):

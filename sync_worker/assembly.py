@@ -38,6 +38,7 @@ from sync_worker.readers import Readers
 from sync_worker.settings import WorkerSettings
 from sync_worker.sweep_store import Sweeps
 from sync_worker.sweeping import Sweeping
+from sync_worker.unlinking import Unlinking
 
 POOL_SIZE = 24
 
@@ -131,11 +132,12 @@ def _worker(
         gather_s=timing.look_delay_s,
         settle_s=timing.settle_s,
     )
+    mirror = Mirror(procore, part3, records)
     looking = Looking(
         procore=procore,
         looks=looks,
         leases=leases,
-        mirror=Mirror(procore, part3, records),
+        mirror=mirror,
         projects=projects,
         brake=Brake(postgres),
     )
@@ -194,6 +196,7 @@ def _worker(
             wake=sweeping.wake,
         ),
         part3,
+        Unlinking(postgres, leases, mirror),
         ensure_hook=tokens.ensure_hook,
         wake_deliveries=deliveries.wake,
         wake_sweeps=sweeping.wake,

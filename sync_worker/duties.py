@@ -11,6 +11,7 @@ from services.postgres import Postgres
 from sync_worker.activity import note
 from sync_worker.outbound.missed import PendingReturns, ask_for_missed_returns
 from sync_worker.readers import Readers
+from sync_worker.unlinking import Unlinking
 
 log = structlog.get_logger()
 
@@ -41,6 +42,7 @@ class Duties:
     Args:
         readers: minds who can read which project.
         compare_one: makes a comparison of both sides that is due, if there is one.
+        unlinking: undoes projects that were tied to the wrong one in Procore.
         ensure_hook: has a project's hook compared and repaired; returns ok, created or repaired.
         recheck_s: how often Part3 is asked for returns whose event never came.
         hook_audit_s: how often a hook is compared with what it should be.
@@ -49,6 +51,7 @@ class Duties:
     postgres: Postgres
     readers: Readers
     part3: PendingReturns
+    unlinking: Unlinking
     ensure_hook: Callable[[str], Awaitable[str]]
     wake_deliveries: Callable[[], None]
     wake_sweeps: Callable[[], None]
@@ -64,6 +67,7 @@ class Duties:
             self.ask_for_returns,
             self.mind_a_hook,
             self.compare_one,
+            self.unlinking.go_on,
         )
         async with asyncio.TaskGroup() as group:
             for duty in duties:

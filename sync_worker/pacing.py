@@ -37,13 +37,14 @@ FROM mirror.pacing WHERE user_id = $1
 # none of the calls that are still under way.
 NOTE = """
 UPDATE mirror.pacing SET under_way = GREATEST(0, under_way - 1),
-  closed_until = GREATEST(closed_until, CASE WHEN $2 > 0 THEN now() + make_interval(secs => $2) END)
+  closed_until = GREATEST(closed_until,
+    CASE WHEN $2::float8 > 0 THEN now() + make_interval(secs => $2) END)
 WHERE user_id = $1
 """
 NOTE_WINDOW = """
 UPDATE mirror.pacing SET under_way = GREATEST(0, under_way - 1),
   closed_until = GREATEST(closed_until,
-    CASE WHEN $2 > 0 THEN now() + make_interval(secs => $2) END),
+    CASE WHEN $2::float8 > 0 THEN now() + make_interval(secs => $2) END),
   {0}_left = CASE
     WHEN abs(extract(epoch FROM {0}_reset_at - now())::float8 - $5) < 2 THEN LEAST({0}_left, $4)
     ELSE $4 - GREATEST(0, under_way - 1) END,

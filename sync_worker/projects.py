@@ -39,8 +39,9 @@ FROM mirror.projects WHERE project_id = $1 FOR UPDATE
 """
 KEEP = """
 INSERT INTO mirror.projects AS p (project_id, procore_company_id, procore_project_id,
-  owner_user_id, reader_user_id, state, connection_updated_at, options, removals_confirmed)
-VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8)
+  owner_user_id, reader_user_id, state, connection_updated_at, options, removals_confirmed,
+  unlinking)
+VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (project_id) DO UPDATE SET
   procore_company_id = EXCLUDED.procore_company_id,
   procore_project_id = EXCLUDED.procore_project_id,
@@ -49,6 +50,7 @@ ON CONFLICT (project_id) DO UPDATE SET
   state = EXCLUDED.state,
   connection_updated_at = EXCLUDED.connection_updated_at,
   options = EXCLUDED.options, removals_confirmed = EXCLUDED.removals_confirmed,
+  unlinking = EXCLUDED.unlinking,
   attention_reason = NULL, attention_message = NULL, attention_mended_by = NULL,
   attention_since = NULL, probe_after = NULL, hook_due_at = now() + interval '1 minute',
   returns_due_at = now()
@@ -200,6 +202,7 @@ class Projects:
                 connection.updated_at,
                 msgspec.to_builtins(connection.options),
                 msgspec.to_builtins(confirmed) if confirmed else None,
+                connection.unlinked and connection.state == "disconnected",
             )
             began = connection.state == "active" and (
                 known is None
@@ -235,6 +238,12 @@ class Projects:
         if connection.state != before:
             event = f"connection.{connection.state}"
             await note(queries, connection.project_id, event, words[connection.state])
+        if connection.unlinked:
+            unlinked = (
+                "It was tied to the wrong project in Procore and was unlinked; what came from "
+                "there is marked as removed, and its content is kept."
+            )
+            await note(queries, connection.project_id, "connection.unlinked", unlinked)
 
     async def needs_attention(self, reader: Reader, error: NeedsPerson) -> None:
         """Stop reading a project until a person has mended what keeps it from being read."""

@@ -148,7 +148,7 @@ class Mirror:
             return False
         return await self.records.put_lately(key, record.content_version)
 
-    async def bury(self, key: Key, fence: int) -> None:
+    async def bury(self, key: Key, fence: int, label: str = "Removed in Procore") -> None:
         """Mark a record as removed in Procore; its content is kept."""
         before = await self.records.read(key)
         if before.record is None:
@@ -156,9 +156,7 @@ class Mirror:
             return
         kept = msgspec.convert(before.record, Record)
         tombstone = with_content_version(
-            msgspec.structs.replace(
-                kept, status="removed", status_label="Removed in Procore", ball_in_court=()
-            )
+            msgspec.structs.replace(kept, status="removed", status_label=label, ball_in_court=())
         )
         _ = await self._put_if_changed(key, fence, before, tombstone, None)
 

@@ -165,6 +165,16 @@ class FakeConnections:
         present = self.by_project[project_id]
         self.by_project[project_id] = replace(present, state="disconnected")
 
+    async def unlink(self, project_id: str, by_user_id: str) -> None:
+        await self.disconnect(project_id, by_user_id)
+        self.by_project[project_id] = replace(self.by_project[project_id], unlinked=True)
+
+    async def take_over(
+        self, project_id: str, procore_project_id: str, user_id: str, name: str
+    ) -> None:
+        known = self.by_project[project_id]
+        self.by_project[project_id] = replace(known, owner_user_id=user_id, owner_name=name)
+
 
 class FakeDispositions:
     """`Dispositions` in memory, of the connections of `connections`."""

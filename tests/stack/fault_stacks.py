@@ -179,6 +179,12 @@ class Site:
         answer.raise_for_status()
         return answer.json()
 
+    async def procore_change(self, path: str, fields: Mapping[str, Any]) -> None:
+        """Change something over Procore's API as the general contractor."""
+        headers = await self._procore_headers()
+        answer = await self.http.patch(f"{self.stack.procore}{path}", json=fields, headers=headers)
+        assert answer.is_success, f"{path}: {answer.status_code} {answer.text}"
+
     async def procore_bytes(self, url: str) -> bytes:
         """Read a file of Procore's as the general contractor."""
         answer = await self._procore_get(url)
@@ -186,12 +192,14 @@ class Site:
         return answer.content
 
     async def _procore_get(self, url: str) -> httpx2.Response:
-        token = await self._access_token()
-        headers = {
-            "authorization": f"Bearer {token}",
+        headers = await self._procore_headers()
+        return await self.http.get(url, headers=headers, follow_redirects=True)
+
+    async def _procore_headers(self) -> dict[str, str]:
+        return {
+            "authorization": f"Bearer {await self._access_token()}",
             "procore-company-id": str(self.procore_company),
         }
-        return await self.http.get(url, headers=headers, follow_redirects=True)
 
     async def _access_token(self) -> str:
         project = await self.part3_api(f"/projects/{PROJECT_ID}")

@@ -410,3 +410,67 @@ async def test_what_was_chosen_is_told_to_the_workers_as_a_change(
     with pytest.raises(NeedsPerson) as caught:
         await connections.choose("p-1", "anna", ProjectOptions())
     assert caught.value.reason == "not_connected"
+
+
+async def test_another_owner_is_told_to_the_workers_and_minds_the_hook(
+    connections: ConnectionStore, running: Running, login: LoginHost, procore: ProcoreHost
+) -> None:
+    await connections.create(order())
+    before = await connections.get("p-1")
+    assert before is not None
+    await running.grant("ben", BEN, login)
+    await connections.take_over("p-1", before.procore_project_id, "ben", "Ben")
+    (told,) = (await connections.changed(before.updated_at, None)).items
+    assert (told.owner_user_id, told.state) == ("ben", "active")
+    procore.hooks.clear()
+    outcome = await connections.ensure_hook("p-1")
+    assert outcome is not None
+    assert outcome.state == "created"
+    tokens = {token for token, account in procore.accounts.items() if account == BEN}
+    assert procore.headers[-1]["authorization"].removeprefix("Bearer ") in tokens
+    actor = "SELECT actor FROM authority.audit WHERE event = 'connection.owner'"
+    assert await running.database.fetchval(actor) == "user:ben"
+
+
+async def test_nobody_owns_what_was_tied_elsewhere_meanwhile(connections: ConnectionStore) -> None:
+    await connections.create(order())
+    for elsewhere in ("another", None):
+        known = await connections.get("p-1")
+        assert known is not None
+        if elsewhere is None:
+            await connections.disconnect("p-1", "anna")
+        with pytest.raises(NeedsPerson) as caught:
+            await connections.take_over("p-1", elsewhere or known.procore_project_id, "ben", "Ben")
+        assert caught.value.reason == "not_connected"
+
+
+async def test_a_wrong_project_is_unlinked_once_and_connecting_again_forgets_it(
+    connections: ConnectionStore, procore: ProcoreHost, running: Running
+) -> None:
+    await connections.create(order())
+    await connections.unlink("p-1", "anna")
+    told = await connections.get("p-1")
+    assert told is not None
+    assert (told.state, told.unlinked) == ("disconnected", True)
+    assert procore.hooks == {}
+    await connections.unlink("p-1", "anna")
+    again = await connections.get("p-1")
+    assert again == told
+    count = "SELECT count(*) FROM authority.audit WHERE event = 'connection.unlinked'"
+    assert await running.database.fetchval(count) == 1
+    await connections.create(order(once="another-form-of-some-length"))
+    anew = await connections.get("p-1")
+    assert anew is not None
+    assert (anew.state, anew.unlinked) == ("active", False)
+
+
+async def test_what_was_disconnected_first_is_unlinked_too_and_told(
+    connections: ConnectionStore,
+) -> None:
+    await connections.create(order())
+    await connections.disconnect("p-1", "anna")
+    before = await connections.get("p-1")
+    assert before is not None
+    await connections.unlink("p-1", "anna")
+    (told,) = (await connections.changed(before.updated_at, None)).items
+    assert told.unlinked

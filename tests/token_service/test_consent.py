@@ -352,3 +352,23 @@ async def test_the_wizard_begins_with_authorize(running: Running, part3: Part3Ho
     assert answer.status_code == 303
     assert answer.headers["location"].startswith(ACCOUNT)
     assert "connect" in answer.headers["location"]
+
+
+async def test_where_me_names_nobody_the_companys_directory_does(
+    running: Running, login: LoginHost, procore: ProcoreHost
+) -> None:
+    procore.names_need_a_company = True
+    browser = await signed_in(running)
+    await browser.consent(login, ANNA)
+    assert ANNA.name in (await browser.get(ACCOUNT)).text
+
+
+async def test_without_a_company_the_login_stands_for_the_name(
+    running: Running, login: LoginHost, procore: ProcoreHost
+) -> None:
+    procore.names_need_a_company, procore.companies = True, []
+    browser = await signed_in(running)
+    await browser.consent(login, ANNA)
+    page = (await browser.get(ACCOUNT)).text
+    assert ANNA.login in page
+    assert ANNA.name not in page

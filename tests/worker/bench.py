@@ -23,6 +23,7 @@ from sync_worker.projects import Projects
 from sync_worker.readers import Readers
 from sync_worker.sweep_store import Sweeps
 from sync_worker.sweeping import Sweeping
+from sync_worker.unlinking import Unlinking
 from tests.worker.sides import PROJECT, FakePart3, FakeProcore, FakeTokenService
 
 PATIENCE_S = 20.0
@@ -54,6 +55,7 @@ class Replica:
             postgres,
             self.readers,
             part3,
+            Unlinking(postgres, self.leases, self.mirror),
             ensure_hook=bench.tokens.ensure_hook,
             wake_deliveries=self._wake_deliveries,
             wake_sweeps=self.sweeping.wake,

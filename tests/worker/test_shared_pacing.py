@@ -140,6 +140,19 @@ async def test_calls_of_a_dead_worker_are_forgotten(postgres: Postgres) -> None:
     assert await postgres.fetchval("SELECT under_way FROM mirror.pacing") == 1
 
 
+async def test_a_refusal_without_rate_headers_closes_to_the_part_of_a_second(
+    postgres: Postgres,
+) -> None:
+    pace = PostgresPace(postgres)
+    assert await pace.take("amy", LOOK) is None
+    await pace.note("amy", None, 99.75)
+    closed = "SELECT extract(epoch FROM closed_until - now())::float8 FROM mirror.pacing"
+    before_s = await postgres.fetchval(closed)
+    again = "SELECT extract(epoch FROM closed_until - last_begun_at)::float8 FROM mirror.pacing"
+    assert await postgres.fetchval(again) >= 99.75 > before_s
+    assert await pace.take("amy", LOOK) is not None
+
+
 async def test_a_lost_answer_gives_its_place_back(postgres: Postgres) -> None:
     pace = PostgresPace(postgres)
     assert await pace.take("amy", LOOK) is None

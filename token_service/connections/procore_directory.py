@@ -1,8 +1,9 @@
 """What the pages read in Procore: who somebody is, companies, projects, permissions, counts."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from services.errors import TryLater
 from services.http_client import HttpClient, NoAnswer, NotSent
@@ -110,18 +111,42 @@ async def who_is(client: HttpClient, api_url: str, access_token: Secret) -> Iden
         TryLater: Procore does not say.
     """
     headers = {"authorization": f"Bearer {access_token.reveal()}", "accept": "application/json"}
+
+    async def ask(path: str) -> tuple[int, Any]:
+        answer = await client.send("GET", f"{api_url}/rest/v1.0{path}", headers=headers)
+        return answer.status, json_or_none(answer.body)
+
     try:
-        answer = await client.send("GET", f"{api_url}/rest/v1.0/me", headers=headers)
+        status, content = await ask("/me")
     except (NotSent, NoAnswer) as error:
         message = f"Procore does not say who consented ({type(error).__name__})"
         raise TryLater(message, reason="procore_down") from error
-    content = json_or_none(answer.body)
-    if answer.status not in SUCCESS or not isinstance(content, dict) or not content.get("id"):
-        message = f"Procore does not say who consented (status {answer.status})"
+    if status not in SUCCESS or not isinstance(content, dict) or not content.get("id"):
+        message = f"Procore does not say who consented (status {status})"
         raise TryLater(message, reason="procore_down")
     login = _text(content.get("login")) or ""
-    name = _text(content.get("name")) or login or f"Procore user {content['id']}"
+    name = _text(content.get("name")) or await _name_by_company(ask)
+    name = name or login or f"Procore user {content['id']}"
     return Identity(procore_user_id=str(content["id"]), login=login, name=name)
+
+
+async def _name_by_company(ask: Callable[[str], Awaitable[tuple[int, Any]]]) -> str | None:
+    """Return the name that a company's directory has: `/me` names nobody without a company.
+
+    Both calls need no company header under a person's own token. Where they say nothing, the login
+    stands for the name, and the consent is good all the same.
+    """
+    try:
+        _, companies = await ask("/companies")
+        listed = companies if isinstance(companies, list) else []
+        ids = [one.get("id") for one in listed if isinstance(one, dict)]
+        company = next((str(one) for one in ids if one is not None), None)
+        if company is None:
+            return None
+        _, me = await ask(f"/me?company_id={quote(company, safe='')}")
+    except (NotSent, NoAnswer):
+        return None
+    return _text(me.get("name")) if isinstance(me, dict) else None
 
 
 def tool_access(manifest: Any) -> list[ToolAccess]:

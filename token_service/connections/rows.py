@@ -3,7 +3,7 @@
 CONNECTION_COLUMNS = """
 project_id, project_name, procore_company_id, procore_company_name, procore_project_id,
 procore_project_name, owner_user_id, owner_name, state, generation, once, hook_id, hook_state,
-activated_at, created_at, updated_at, changed_seq, options, removals_confirmed
+activated_at, created_at, updated_at, changed_seq, options, removals_confirmed, unlinked_at
 """
 # what anybody but the one who creates it may see
 KNOWN = "state <> 'creating' AND activated_at IS NOT NULL"
@@ -34,7 +34,7 @@ ON CONFLICT (project_id) DO UPDATE SET project_name = excluded.project_name,
   owner_user_id = excluded.owner_user_id, owner_name = excluded.owner_name, once = excluded.once,
   state = 'creating', generation = c.generation + 1, hook_id = NULL, hook_state = 'unknown',
   hook_message = NULL, hook_key_id = NULL, hook_checked_at = NULL, created_at = now(),
-  disconnected_at = NULL
+  disconnected_at = NULL, unlinked_at = NULL
 WHERE (c.state = 'disconnected' AND c.once <> excluded.once)
   OR (c.state = 'creating' AND c.created_at < now() - make_interval(secs => $10))
 RETURNING generation
@@ -53,6 +53,17 @@ WHERE project_id = $1 AND generation = $2 AND state = 'creating'
 END = f"""
 UPDATE authority.connections SET state = 'disconnected', disconnected_at = now()
 WHERE project_id = $1 AND state IN ('active', 'paused') RETURNING {CONNECTION_COLUMNS}
+"""  # noqa: S608 - constants
+# also where somebody disconnected it first, and then saw that it was the wrong one
+UNLINK = """
+UPDATE authority.connections SET unlinked_at = now()
+WHERE project_id = $1 AND state = 'disconnected' AND unlinked_at IS NULL
+  AND activated_at IS NOT NULL RETURNING project_id
+"""
+TAKE_OVER = f"""
+UPDATE authority.connections SET owner_user_id = $2, owner_name = $3
+WHERE project_id = $1 AND state IN ('active', 'paused') AND procore_project_id = $4
+RETURNING {CONNECTION_COLUMNS}
 """  # noqa: S608 - constants
 SET_OPTIONS = f"""
 UPDATE authority.connections SET options = options || $2

@@ -101,6 +101,7 @@ def view_of(row: Row) -> ConnectionView:
         owner_name=row["owner_name"],
         connected_at=row["activated_at"],
         options=options_of(row),
+        unlinked=row["unlinked_at"] is not None,
     )
 
 
@@ -115,6 +116,7 @@ def connection_of(row: Row) -> Connection:
         updated_at=row["updated_at"],
         options=options_of(row),
         removals_confirmed=confirmed_of(row),
+        unlinked=row["unlinked_at"] is not None,
     )
 
 

@@ -158,6 +158,38 @@ class ConnectionStore:
         with suppress(TryLater):
             await self.remove_hooks(project_id)
 
+    async def unlink(self, project_id: str, by_user_id: str) -> None:
+        """Disconnect what was tied to the wrong Procore project, and have what came from it go.
+
+        Once more is harmless.
+        """
+        await self.disconnect(project_id, by_user_id)
+        async with self._database.transaction() as database:
+            if await database.fetchval(rows.UNLINK, project_id) is None:
+                return
+            row = await database.fetchrow(rows.READ_ANY, project_id)
+            if row is not None:
+                await write_entry(database, entry("connection.unlinked", place_of(row), by_user_id))
+        log.info("connection.unlinked", project_id=project_id)
+
+    async def take_over(
+        self, project_id: str, procore_project_id: str, user_id: str, name: str
+    ) -> None:
+        """Make somebody a connection's owner: from now on their grant reads and minds the hook.
+
+        Raises:
+            NeedsPerson: `not_connected`, also where it was tied to another project meanwhile.
+        """
+        async with self._database.transaction() as database:
+            row = await database.fetchrow(
+                rows.TAKE_OVER, project_id, user_id, name, procore_project_id
+            )
+            if row is None:
+                message = "the project is not connected to that Procore project any more"
+                raise NeedsPerson(message, reason="not_connected")
+            await write_entry(database, entry("connection.owner", place_of(row), user_id))
+        log.info("connection.owner", project_id=project_id)
+
     async def choose(self, project_id: str, by_user_id: str, options: ProjectOptions) -> None:
         """Keep what was chosen for a connected project, with who chose it."""
         chosen = msgspec.to_builtins(options)

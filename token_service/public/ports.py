@@ -90,6 +90,7 @@ class ConnectionView:
     owner_name: str
     connected_at: datetime
     options: ProjectOptions = field(default_factory=ProjectOptions)
+    unlinked: bool = False  # it was the wrong Procore project
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +147,14 @@ class Connections(Protocol):
 
     async def disconnect(self, project_id: str, by_user_id: str) -> None:
         """Stop both directions and remove the hook; once more is harmless. Raises TryLater."""
+
+    async def unlink(self, project_id: str, by_user_id: str) -> None:
+        """Disconnect, and have what came from the wrong Procore project marked as removed."""
+
+    async def take_over(
+        self, project_id: str, procore_project_id: str, user_id: str, name: str
+    ) -> None:
+        """Make somebody the owner; raises NeedsPerson `not_connected`."""
 
 
 class Part3(Protocol):

@@ -9,6 +9,7 @@ from token_service.public.pages import (
     completeness,
     connect,
     dispositions,
+    mending,
     project,
     receipt,
 )
@@ -20,6 +21,7 @@ def page_routes(desk: Desk) -> list[Route]:
         *account.routes(desk),
         *project.routes(desk),
         *connect.routes(desk),
+        *mending.routes(desk),
         *activity.routes(desk),
         *completeness.routes(desk),
         *dispositions.routes(desk),

@@ -24,6 +24,7 @@ from token_service.public.live import stream_progress
 from token_service.public.ports import ConnectionView
 from token_service.public.progress import PageState, Standing, live_values, read_standing
 from token_service.public.render import Refusal
+from token_service.public.unlinking import read_what_came
 
 PATH = "/projects/{project_id}/integrations"
 STATE_WORDS: dict[PageState, tuple[str, str]] = {  # the word people see, and its tone
@@ -85,7 +86,11 @@ async def show_project(desk: Desk, request: Request) -> Response:
     visit = await member_of_project(desk, request)
     connection = await desk.ports.connections.view(visit.project.id)
     standing = await read_standing(desk.database, visit.project.id)
+    came_over = await read_what_came(desk.database, visit.project.id)
+    if connection is not None and connection.unlinked and came_over.nothing:
+        connection = None  # it was undone before anything came over: no trace stays
     state = state_of(connection, standing)
+    asked = request.query_params.get("ask") if visit.may_connect else None
     connected = state in ("backfilling", "connected", "attention")
     words, tone = STATE_WORDS[state]
     activity_path = visit.integrations_path.removesuffix("integrations") + "activity"
@@ -108,8 +113,21 @@ async def show_project(desk: Desk, request: Request) -> Response:
         live=live_values(standing),
         choices=CHOICES,
         comparisons=await read_comparisons(desk.database, visit.project.id),
-        asking=connected and visit.may_connect and request.query_params.get("ask") == "disconnect",
+        asking=connected and asked == "disconnect",
+        asking_unlink=_may_unlink(connection) and asked == "unlink",
+        may_unlink=_may_unlink(connection),
+        may_own=connected and visit.may_connect and not _owns(visit, connection),
+        came_over=came_over,
     )
+
+
+def _may_unlink(connection: ConnectionView | None) -> bool:
+    """Tell whether there is something to unlink: also after a disconnect."""
+    return connection is not None and not connection.unlinked
+
+
+def _owns(visit: Visit, connection: ConnectionView | None) -> bool:
+    return connection is not None and connection.owner_user_id == visit.session.user_id
 
 
 def owner_name(visit: Visit, connection: ConnectionView | None) -> str:

@@ -121,7 +121,13 @@ async def _refused_by_procore(desk: Desk, visit: Visit, error: NeedsPerson) -> R
 
 
 async def refuse(
-    desk: Desk, visit: Visit, findings: Sequence[Finding], *, status: int, again: str | None = None
+    desk: Desk,
+    visit: Visit,
+    findings: Sequence[Finding],
+    *,
+    status: int,
+    again: str | None = None,
+    title: str = "This project can't be connected yet",
 ) -> Response:
     """Answer with what is missing and what to do about it; nothing was changed."""
     connection = await desk.ports.connections.view(visit.project.id)
@@ -136,4 +142,5 @@ async def refuse(
         state_words=STATE_WORDS[state][0],
         findings=findings,
         again=again,
+        title=title,
     )
