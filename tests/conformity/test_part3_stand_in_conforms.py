@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import msgspec
 import pytest
 
@@ -28,7 +29,7 @@ from tests.conformity.contracts import (
     knowing_in_bodies,
     operations,
 )
-from tests.sandbox.part3.conftest import MAYA, PROJECT, TOKEN, a_record, a_settings
+from tests.sandbox.part3.conftest import MAYA, PROJECT, TOKEN, a_record, a_settings, events_of
 
 ERRORS = (400, 401, 404, 409, 412, 413, 415, 422)
 CONTENT = b"a plan"
@@ -100,3 +101,19 @@ def test_it_answers_only_what_the_contract_allows(part3: Furnished, path: str, m
     app, return_id = part3
     answered = ask(ready(return_id), app, path, method, callers=CALLERS)
     assert min(answered) < 300, f"no case got through: {Counter(answered)}"
+
+
+def test_its_events_are_as_the_contract_has_them(tmp_path: Path) -> None:
+    _, house = build_app(a_settings(tmp_path))
+    seed(house, Seed())
+    try:
+        return_id = asyncio.run(furnish(house))
+        house.returns.withdraw(PROJECT, return_id)
+        events = events_of(house)
+    finally:
+        house.store.close()
+    assert {"return.created", "return.withdrawn"} <= {event["type"] for event in events}
+    document = contract("part3")
+    body = document["webhooks"]["event"]["post"]["requestBody"]["content"]["application/json"]
+    for event in events:
+        jsonschema.validate(event, {**body["schema"], "components": document["components"]})
