@@ -19,7 +19,7 @@ LOCK_IMAGE = $(RUN) -m uv pip compile pyproject.toml $(1) --universal --python-v
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --output-file $(2)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-browser prepare fmt lint types test test-unit test-stack demo up migrate schemas lock check-image bench-ingest bench-calls refresh-storm clean
+.PHONY: $(shell awk -F: '/^[a-z-]+:/ { print $$1 }' $(firstword $(MAKEFILE_LIST)))
 
 help: ## Show this list
 	@echo "make demo    plays the whole system; make test    checks all of it. Each sets up what it needs."
@@ -83,6 +83,13 @@ refresh-storm: $(READY) prepare ## 1,000 refreshes of a grant by 4 replicas in t
 
 bench-calls: $(READY) prepare ## What the mirror costs in calls on Procore, as five ratios
 	@$(RUN) -m bench.calls
+
+manifests: $(READY) ## Build every overlay of deploy/kubernetes into .data/manifests, and validate it
+	@mkdir -p .data/manifests
+	@for overlay in deploy/kubernetes/overlays/*/; do name=$$(basename $$overlay); \
+		.venv/bin/kubectl kustomize $$overlay > .data/manifests/$$name.yaml || exit 1; \
+		echo "$$name: $$(grep -c '^kind:' .data/manifests/$$name.yaml) resources in .data/manifests/$$name.yaml"; done
+	$(PYTEST) tests/deploy_kubernetes -q $(ARGS)
 
 check-image: $(READY) ## Follow deploy/Dockerfile in a clean folder, without a docker engine (downloads)
 	@$(RUN) -m deploy.check_image

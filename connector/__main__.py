@@ -10,6 +10,7 @@ from connector.mending import replay, resync
 from connector.preparing import migrate, topics
 from connector.reporting import status
 from connector.rotating import rotate
+from connector.waiting import wait
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -27,7 +28,7 @@ def main() -> None:
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
-for command in (migrate, topics, doctor, status, resync, replay, rotate, demo):
+for command in (migrate, topics, wait, doctor, status, resync, replay, rotate, demo):
     main.add_command(command)
 
 if __name__ == "__main__":
