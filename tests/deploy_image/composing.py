@@ -48,7 +48,9 @@ def documented() -> dict[str, tuple[set[str], bool]]:
     for names, letters, default in rows:
         readers = {OWNERS_OF_LETTERS[x] for x in letters.split() if x in OWNERS_OF_LETTERS}
         for name in re.findall(r"`([A-Z0-9_]+)`", names):
-            variables[name] = (readers or set(OWNERS_OF_LETTERS.values()), default == "required")
+            # later tables speak of the same variables again, such as how a key is rotated
+            everybody = set(OWNERS_OF_LETTERS.values())
+            variables.setdefault(name, (readers or everybody, default == "required"))
     return variables
 
 
