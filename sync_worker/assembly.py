@@ -14,6 +14,7 @@ from services.postgres import Postgres, open_postgres
 from services.procore.call import Caller
 from services.procore.client import Procore
 from services.procore.files import Files
+from services.procore.integration_health import OBSERVATIONS, IntegrationHealth
 from services.procore.origins import Origins, origin_of, origins_of
 from services.service_tokens import issue_service_token
 from services.token_client import TokenClient
@@ -107,6 +108,11 @@ def _worker(
         "Calls on Procore's API by method and class of answer.",
         {"method": ("GET", "POST", "PATCH"), "answer": ("2xx", "3xx", "4xx", "429", "5xx")},
     )
+    observed = measures.metrics.counter(
+        "connector_integration_health",
+        "Calls that Procore's Integration Health counts against an app, by observation.",
+        {"observation": OBSERVATIONS},
+    )
     caller = Caller(
         procore_http,
         settings.procore_api_url,
@@ -114,6 +120,7 @@ def _worker(
         write_deadline_s=timing.write_deadline_s,
         count=lambda method, status: calls.add(method, _class_of(status)),
         shared=PostgresPace(postgres),
+        observe=IntegrationHealth(observed.add).note,
     )
     procore = Procore(caller, Files(caller, storage_http, tokens, _origins(settings)))
     part3 = Part3(part3_http, settings.part3_api_url, settings.part3_api_token)

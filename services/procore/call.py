@@ -71,6 +71,7 @@ class Caller:
         write_deadline_s: the longest wait for one write.
         count: told each answer's status and kind of call, for the metrics.
         shared: what other workers know of the grants' limits.
+        observe: told each call with its answer's status, for our count of Integration Health.
     """
 
     http: HttpClient
@@ -79,6 +80,7 @@ class Caller:
     write_deadline_s: float = 30.0
     count: Callable[[str, int], None] = lambda _method, _status: None
     shared: SharedPace = field(default_factory=Alone)
+    observe: Callable[[str, str, str, str, int], None] = lambda *_: None
     _pacers: dict[str, Pacer] = field(default_factory=dict)
 
     def pacer(self, user_id: str) -> Pacer:
@@ -172,6 +174,8 @@ class Caller:
         finally:
             await self.shared.note(call.whose, window, closed_s)
         self.count(call.method, answer.status)
+        company_id = call.place.company_id
+        self.observe(call.method, call.path, call.whose, company_id, answer.status)
         return answer
 
     async def _exchange(self, call: _Call, headers: dict[str, str]) -> Answer:

@@ -1,0 +1,72 @@
+"""Our own count of what Procore's *Integration Health* report observes of an app.
+
+Seven things, each 0 for an app in health. Source: Procore API contract, section 9, and Procore's
+pages on integration health: 401, repeated 403, 404, 429, calls without the company header, on
+deprecated endpoints, and on private or undocumented ones.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+OBSERVATIONS = (
+    "unauthorized",
+    "forbidden_again",
+    "not_found",
+    "rate_limited",
+    "no_company_header",
+    "deprecated",
+    "undocumented",
+)
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_MANY = 401, 403, 404, 429
+MOST_REMEMBERED = 1_000
+
+# What the workers call, as the contract documents it.
+DOCUMENTED = re.compile(
+    r"/rest/(?:v1\.0/projects/[^/]+/rfis(?:/[^/]+(?:/replies(?:/[^/]+)?)?)?"
+    r"|v1\.1/projects/[^/]+/submittals(?:/[^/]+(?:/workflow_data|/revisions)?)?"
+    r"|v1\.1/projects/[^/]+/uploads(?:/[^/]+)?"
+    r"|v1\.0/submittal_(?:responses|approvers/[^/]+)"
+    r"|v1\.0/settings/permissions|v1\.0/projects/[^/]+/users(?:/[^/]+)?)"
+)
+DEPRECATED = re.compile(
+    r"/rest/v1\.0/webhooks/|/rest/v1\.0/projects/[^/]+/(?:submittals|uploads)\b"
+)
+
+
+@dataclass(slots=True)
+class IntegrationHealth:
+    """Sorts calls into the seven observations."""
+
+    count: Callable[[str], None]
+    _forbidden: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def note(self, method: str, path: str, whose: str, company_id: str, status: int) -> None:
+        """Count what one call adds; a good one adds nothing."""
+        for observation in self._observed(method, path, whose, company_id, status):
+            self.count(observation)
+
+    def _observed(
+        self, method: str, path: str, whose: str, company_id: str, status: int
+    ) -> Iterator[str]:
+        if status == UNAUTHORIZED:
+            yield "unauthorized"
+        if status == NOT_FOUND:
+            yield "not_found"
+        if status == TOO_MANY:
+            yield "rate_limited"
+        if not company_id:
+            yield "no_company_header"
+        if DEPRECATED.match(path):
+            yield "deprecated"
+        elif DOCUMENTED.fullmatch(path) is None:
+            yield "undocumented"
+        key = (method, path, whose)
+        if status != FORBIDDEN:
+            self._forbidden.discard(key)
+        elif key in self._forbidden:
+            yield "forbidden_again"
+        else:
+            if len(self._forbidden) >= MOST_REMEMBERED:
+                self._forbidden.clear()
+            self._forbidden.add(key)
