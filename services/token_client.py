@@ -142,7 +142,9 @@ class TokenClient:
         return None if answer.status == NOT_FOUND else _read(answer, DispositionMap)
 
     async def ensure_hook(self, project_id: str) -> str:
-        """Have a connection's hook compared with what it should be; return ok, created, repaired.
+        """Have a connection's hook compared with what it should be; return what came of it.
+
+        One of ok, created, repaired, missed (it was in order, but Procore gave up deliveries).
 
         Raises:
             GrantRefused: the owner's grant does not work.

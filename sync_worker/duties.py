@@ -17,6 +17,11 @@ log = structlog.get_logger()
 
 EVERY_S = 1.0
 HOOK_RETRY_S = 120.0
+HOOK_WORDS = {
+    "repaired": "Procore's notices to us had stopped; they were set up again, "
+    "and what was missed is being listed.",
+    "missed": "Procore gave up some of its notices to us; what was missed is being listed.",
+}
 
 TAKE_HOOK = """
 UPDATE mirror.projects SET hook_due_at = now() + make_interval(secs => $1)
@@ -43,7 +48,8 @@ class Duties:
         readers: minds who can read which project.
         compare_one: makes a comparison of both sides that is due, if there is one.
         unlinking: undoes projects that were tied to the wrong one in Procore.
-        ensure_hook: has a project's hook compared and repaired; returns ok, created or repaired.
+        ensure_hook: has a project's hook compared and repaired; returns ok, created, repaired, or
+            missed when Procore gave up some of its deliveries.
         recheck_s: how often Part3 is asked for returns whose event never came.
         hook_audit_s: how often a hook is compared with what it should be.
     """
@@ -94,11 +100,9 @@ class Duties:
             await self.postgres.execute(HOOK_AGAIN, project_id, HOOK_RETRY_S)
             return True
         if state != "ok":
-            words = (
-                "Procore's notices to us had stopped; they were set up again, "
-                "and what was missed is being listed."
-            )
-            await note(self.postgres, project_id, "hook.repaired", words)
+            words = HOOK_WORDS.get(state, HOOK_WORDS["repaired"])
+            event = "hook.missed" if state == "missed" else "hook.repaired"
+            await note(self.postgres, project_id, event, words)
             await self.postgres.execute(SWEEP_NOW, project_id)
             self.wake_sweeps()
         return True

@@ -22,6 +22,7 @@ class ProcoreHost:
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}
         self.hooks: dict[str, dict[str, Any]] = {}
+        self.deliveries: list[dict[str, Any]] = []
         self.secrets: dict[str, str] = {}
         self.triggers: dict[str, list[dict[str, str]]] = {}
         self.calls: list[tuple[str, str]] = []
@@ -90,7 +91,7 @@ class ProcoreHost:
         shown = items[(page - 1) * size : page * size]
         return httpx2.Response(200, json=shown, headers={"total": str(len(items))})
 
-    def webhooks(  # noqa: PLR0911 - one an endpoint
+    def webhooks(  # noqa: C901, PLR0911 - one an endpoint
         self, request: httpx2.Request, tail: str
     ) -> httpx2.Response:
         body: Any = json.loads(request.content) if request.content else None
@@ -114,6 +115,10 @@ class ProcoreHost:
                 return httpx2.Response(204 if self.hooks.pop(hook_id, None) else 404)
             case "GET", ["hooks", hook_id, "triggers"]:
                 return httpx2.Response(200, json={"data": self.triggers[hook_id]})
+            case "GET", ["hooks", hook_id, "deliveries"]:
+                wanted = request.url.params["filter[status]"]
+                lost = [one for one in self.deliveries if one["status"] == wanted]
+                return httpx2.Response(200 if lost else 404, json={"data": lost})
             case "POST", ["hooks", hook_id, "triggers", "bulk"]:
                 wanted = body[: len(body) // 2] if self.partial_bulk else body
                 self.add_triggers(hook_id, wanted)

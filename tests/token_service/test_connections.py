@@ -277,6 +277,25 @@ async def test_a_hook_that_is_not_as_it_should_be_is_mended(
     assert again.state == "ok"
 
 
+@pytest.mark.parametrize("status", ["discarded", "failed"])
+async def test_deliveries_that_procore_gave_up_are_told_once(
+    status: str, connections: ConnectionStore, procore: ProcoreHost
+) -> None:
+    await connections.create(order())
+
+    async def state() -> str:
+        outcome = await connections.ensure_hook("p-1")
+        assert outcome is not None
+        return outcome.state
+
+    assert await state() == "ok"
+    procore.deliveries.append({"id": "01H1", "status": status})
+    assert await state() == "missed"
+    assert await state() == "ok"
+    procore.deliveries.append({"id": "01H2", "status": status})
+    assert await state() == "missed"
+
+
 async def test_a_rotated_key_reaches_the_hook(
     connections: ConnectionStore, procore: ProcoreHost, part3: Part3Host, running: Running
 ) -> None:

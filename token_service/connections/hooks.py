@@ -7,6 +7,7 @@ five characters, which is enough to see that it is another one.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol
 from urllib.parse import quote
 
@@ -23,6 +24,7 @@ RESOURCES = ("RFIs", "RFI Replies", "Submittals")
 ACTIONS = ("create", "update", "delete")
 WANTED = frozenset((resource, action) for resource in RESOURCES for action in ACTIONS)
 SHOWN_CHARACTERS = 5
+GIVEN_UP = ("discarded", "failed")
 BAD_REQUEST = 400
 
 
@@ -78,7 +80,7 @@ class HookOutcome:
     """How a hook was found. `detail` says in a sentence what was done."""
 
     hook_id: str
-    state: Literal["ok", "created", "repaired"]
+    state: Literal["ok", "created", "repaired", "missed"]
     detail: str
     key_id: str
 
@@ -90,6 +92,7 @@ class Hooks:
         self._api = api
         self._key = keys.first
         self._gateway_public_url = gateway_public_url
+        self._given_up: dict[str, frozenset[str]] = {}  # by hook: deliveries known to be lost
 
     async def ensure(self, place: HookPlace) -> HookOutcome:
         """Make sure that the project's hook is as it should be.
@@ -163,11 +166,33 @@ class Hooks:
             await self._call(place, "PATCH", f"/hooks/{quote(hook_id, safe='')}", json=change)
         if await self._add_triggers(place, hook_id):
             wrong.append("triggers")
+        if not wrong and await self._lost_deliveries(place, hook_id):
+            detail = "Procore gave up some deliveries of the webhook."
+            return HookOutcome(hook_id, "missed", detail, self._key.id)
         if not wrong:
             return HookOutcome(hook_id, "ok", "The webhook is as it should be.", self._key.id)
         log.warning("hook.repaired", project_id=place.project_id, parts=wrong)
         detail = f"The webhook was mended: {', '.join(wrong)}."
         return HookOutcome(hook_id, "repaired", detail, self._key.id)
+
+    async def _lost_deliveries(self, place: HookPlace, hook_id: str) -> bool:
+        """Tell whether Procore gave up deliveries since we last asked, yesterday's included.
+
+        It pauses an endpoint behind a failing delivery and throws the queue away after 12 hours.
+        What is already known is remembered by this process alone: after a restart the project is
+        listed once more than needed.
+        """
+        path = f"/hooks/{quote(hook_id, safe='')}/deliveries"
+        start = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+        lost: set[str] = set()
+        for status in GIVEN_UP:
+            asked = {"filter[status]": status, "filter[start]": start, "per_page": "100"}
+            answer = await self._call(place, "GET", path, params=asked, accept=(NOT_FOUND,))
+            listed = answer.data if isinstance(answer.data, list) else ()
+            lost |= {str(one.get("id")) for one in listed if isinstance(one, dict)}
+        known = self._given_up.get(hook_id, frozenset())
+        self._given_up[hook_id] = frozenset(lost)
+        return bool(lost - known)
 
     async def _add_triggers(self, place: HookPlace, hook_id: str) -> bool:
         """Subscribe to what is missing; True if something was."""
@@ -224,6 +249,7 @@ class Hooks:
         tail: str,
         *,
         json: Any = None,
+        params: Mapping[str, str] | None = None,
         accept: Sequence[int] = (),
     ) -> Answer:
         return await self._api.call(
@@ -231,6 +257,7 @@ class Hooks:
             method,
             place.path + tail,
             company_id=place.company_id,
+            params=params,
             json=json,
             accept=accept,
         )
