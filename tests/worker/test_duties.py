@@ -1,7 +1,7 @@
 """What is minded for whole projects: returns whose event never came, and hooks."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from schemas.returns import Return
 from services.errors import TryLater
 from tests.worker.bench import Bench
-from tests.worker.sides import PROJECT, START, member, rfi_json
+from tests.worker.sides import PROJECT, START, member, rfi_json, submittal_json
 
 pytestmark = pytest.mark.postgres
 
@@ -111,3 +111,30 @@ async def test_a_duty_that_fails_is_tried_again_and_stops_nothing(bench: Bench) 
     stopping.set()
     async with asyncio.timeout(20):
         await task
+
+
+async def test_after_13_hours_without_a_notice_everything_is_equal_by_itself(bench: Bench) -> None:
+    bench.procore.hold("rfi", *(rfi_json(n) for n in range(1, 5)))
+    bench.procore.hold("submittal", submittal_json(1), submittal_json(2))
+    await bench.backfilled()
+    await bench.swept()
+    await bench.postgres.execute(
+        "UPDATE mirror.sweeps SET settled_until = now() - interval '13 hours', "
+        "audited_at = now() - interval '13 hours'"
+    )
+    began = datetime.now(UTC) - timedelta(hours=13)
+    edited = [(began + timedelta(hours=hour)).isoformat() for hour in (1, 6, 12)]
+    bench.procore.hold("rfi", rfi_json(1, subject="Edited early", updated_at=edited[0]))
+    bench.procore.hold("rfi", rfi_json(9, subject="Asked meanwhile", updated_at=edited[1]))
+    bench.procore.hold("submittal", submittal_json(1, title="Edited late", updated_at=edited[2]))
+    bench.procore.recycle("rfi", "2")
+    bench.tokens.hooks[PROJECT] = "missed"  # Procore threw its queue away after 12 hours
+    await bench.postgres.execute("UPDATE mirror.projects SET hook_due_at = now()")
+    async with bench.worker.running():
+        assert await bench.worker.duties.mind_a_hook()
+        await bench.until(bench.is_idle)
+    titles = {key: one.title for key, one in bench.part3.held.items() if one.status != "removed"}
+    assert titles == {
+        key: raw.get("subject") or raw.get("title") for key, raw in bench.procore.held.items()
+    }
+    assert bench.shown("rfi", "2").status == "removed"
