@@ -74,6 +74,10 @@ lock: $(READY) ## Pin what pyproject.toml asks for, with hashes (UPGRADE=1: the 
 	$(call LOCK_IMAGE,--extra build,requirements.runtime.lock)
 	$(call LOCK_IMAGE,--extra build --extra sandbox,requirements.sandbox.lock)
 	$(RUN) -m deploy.local.jars
+	$(RUN) -m deploy.sbom
+
+sbom: $(READY) ## Write deploy/sbom.cdx.json, what the image contains, from its lock file
+	@$(RUN) -m deploy.sbom
 
 bench-ingest: $(READY) prepare ## The gateway's throughput beside that of bare uvicorn and aiokafka
 	@$(RUN) -m bench.ingest $(ARGS)

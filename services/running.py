@@ -1,12 +1,15 @@
 """How a program runs: its loop, and the signals that ask it to end."""
 
 import asyncio
+import ctypes
 import signal
 import sys
 from collections.abc import Coroutine
 from typing import Any
 
 from services.http_server import CannotListen
+
+PR_SET_DUMPABLE = 4  # of linux/prctl.h
 
 
 def run_program(main: Coroutine[Any, Any, None]) -> None:
@@ -19,6 +22,21 @@ def run_program(main: Coroutine[Any, Any, None]) -> None:
             runner.run(main)
         except CannotListen as error:
             sys.exit(str(error))
+
+
+def keep_memory_private() -> None:
+    """Let no core dump and no other process of this user show what the memory holds.
+
+    On Linux the process is marked as not dumpable, which closes ptrace and `/proc/<pid>/mem` to all
+    but root; elsewhere there are only no core dumps. Call it before any secret is read.
+    """
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - not there on Windows
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux" and ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        sys.exit("the memory of this process cannot be closed to others: prctl was refused")
 
 
 def stop_on_signals() -> asyncio.Event:

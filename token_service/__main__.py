@@ -10,7 +10,7 @@ from services.http_limits import REFUSALS, Limits
 from services.http_server import Site, serve
 from services.metrics import Metrics
 from services.postgres import Postgres, open_postgres
-from services.running import run_program, stop_on_signals
+from services.running import keep_memory_private, run_program, stop_on_signals
 from services.settings import read_or_exit
 from services.telemetry import configure_logging
 from token_service.internal.api import internal_app
@@ -94,6 +94,7 @@ async def _housekeeping(services: Services) -> AsyncIterator[None]:
 
 def main() -> None:
     """Read the settings, or end with 78 and every fault; then run."""
+    keep_memory_private()
     settings = read_or_exit(Settings.read)
     configure_logging(settings.log, "token_service")
     run_program(run(settings))

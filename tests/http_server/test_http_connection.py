@@ -278,3 +278,10 @@ async def test_a_dribbled_body_is_408_though_bytes_keep_coming(server: Server) -
     )
     assert answers.statuses == [408]
     assert server.app.asked == []
+
+
+async def test_b9_a_chunk_extension_without_end_is_cut_off(server: Server) -> None:
+    begun = post(b"5;note=", CHUNKED)
+    answers = await until_closed(server.port, begun, *[b"x" * 20] * 200, pause_s=0.02)
+    assert answers.statuses in ([400], [408])
+    assert server.app.asked == []

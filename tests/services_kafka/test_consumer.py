@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from deploy.local.kafka import LocalKafka
 from schemas.notices import PART3_NOTICES, PROCORE_NOTICES
@@ -416,3 +417,34 @@ async def test_a_killed_worker_gets_its_partitions_back_at_once_under_its_name(
             os.kill(worker.pid, signal.SIGKILL)
             await worker.wait()
             worker._transport.close()  # type: ignore[attr-defined] # or its pipes complain at the end
+
+
+async def test_b94_a_record_of_a_codec_that_is_not_installed_is_stepped_over_and_reported(
+    kafka_bootstrap: str,
+) -> None:
+    settings = await with_topics(kafka_bootstrap, partitions=1)
+    seen = Seen()
+    async with running(consumer_of(settings, seen)):
+        await publish(settings, b"a1")
+        await until(lambda: seen.values == [b"a1"])
+        await compress(settings, "zstd")  # the broker packs what comes in from here on
+        await publish(settings, b"a2")
+        await compress(settings, "producer")
+        await publish(settings, b"a3")
+        await until(lambda: seen.values == [b"a1", b"a3"])
+        await until(lambda: bool(seen.gaps))
+    assert seen.gaps == [Gap(PROCORE_NOTICES, 0, expected=1, found=2)]
+
+
+async def compress(settings: KafkaSettings, how: str) -> None:
+    name = settings.topic_prefix + PROCORE_NOTICES
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
+    await admin.start()
+    try:
+        wanted = ConfigResource(ConfigResourceType.TOPIC, name, {"compression.type": how})
+        await admin.alter_configs([wanted])
+        async with asyncio.timeout(30):  # brokers learn of it a moment later
+            while how not in str(await admin.describe_configs([wanted])):
+                await asyncio.sleep(0.05)
+    finally:
+        await admin.close()

@@ -27,6 +27,7 @@ from token_service.grants.seal import Sealer
 from token_service.grants.store import GrantStore, Identity
 
 pytestmark = pytest.mark.postgres
+NOBODY = 65_534
 INTERNAL = KeyRing((Key("i1", secrets.token_bytes(32)),))
 SEALING = KeyRing((Key("s1", secrets.token_bytes(32)),))
 
@@ -277,3 +278,24 @@ async def test_d8_killed_after_the_answer_it_loses_nothing(
     assert answer.json()["access_token"] in login.access_tokens
     assert (login.redemptions, len(login.forms)) == (1, 1)
     assert list(tmp_path.glob("*.pair")) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can close a process's memory")
+async def test_d13_the_token_service_leaves_no_core_and_its_memory_is_closed(
+    database: str, authority: Postgres, login: LoginHost, tmp_path: Path
+) -> None:
+    async with program(environment(database, login.url, tmp_path)) as running:
+        proc = Path(f"/proc/{running.process.pid}")
+        limits = (proc / "limits").read_text()
+        assert re.search(r"Max core file size +0 +0", limits)
+        # what is not dumpable belongs to root, and so nobody of its own user may read or trace it
+        probe = (
+            "import ctypes, os, sys; libc = ctypes.CDLL(None, use_errno=True); "
+            f"os.geteuid() == 0 and (os.setgid({NOBODY}), os.setuid({NOBODY})); "
+            "sys.exit(0 if libc.ptrace(16, int(sys.argv[1]), 0, 0) == -1 else 1)"
+        )
+        asked = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", probe, str(running.process.pid)
+        )
+        assert await asked.wait() == 0
+        assert (proc / "mem").stat().st_uid == 0
