@@ -27,6 +27,7 @@ PATIENCE_S = 60.0
 
 QUICK = {
     # Long sweeps, so that what arrives was brought by an event; the rest as short as it may be.
+    "LOG_LEVEL": "debug",  # nothing may show there either: test_no_canary_shows.py
     "LOOK_DELAY_S": "0.3",
     "SETTLE_S": "3",
     "SWEEP_S": "3600",
