@@ -31,10 +31,11 @@ def test_no_page_names_a_test_that_is_not_there(path: Path) -> None:
 
 
 def test_a_test_that_carries_a_rows_number_stands_in_that_row() -> None:
+    numbered = defined_tests(but="sandbox")  # whose numbers are those of Procore's behaviours
     for page, letter in (("bad-inputs.md", "b"), ("threats.md", "d")):
         for number, cells in rows_of(page).items():
             wanted = {
-                name for name in DEFINED if re.search(rf"(?:^test|_)_?{letter}{number}_", name)
+                name for name in numbered if re.search(rf"(?:^test|_)_?{letter}{number}_", name)
             }
             ranged = {name for name in wanted if "_to_" in name}
             missing = wanted - ranged - names_in(" ".join(cells))
