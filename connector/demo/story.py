@@ -33,6 +33,8 @@ BACKFILL_S = 300.0
 MIRROR_S = 60.0
 DELIVERY_S = 90.0
 POLL_S = 0.3
+NOT_REVIEWED = "Response in Procore for Not Reviewed"
+RECORD_ONLY = "For Record Only (class: for record only)"
 REVIEWED = Upload(
     "Reviewed mark-up.txt", b"Reviewed by Lindqvist Architects.\n", "text/plain; charset=utf-8"
 )
@@ -48,6 +50,7 @@ class Story:
         self.tomas = Person(*TOMAS, stack)
         self.dana = Person(*DANA, stack)
         self.procore_project = ""
+        self.answered = ""  # the RFI that Maya answered
 
     async def play(self) -> None:
         """Play the whole story."""
@@ -61,6 +64,8 @@ class Story:
         await self._return_submittal()
         await self._return_rfi()
         await self._hold_and_release()
+        await self._agree_on_a_code()
+        await self._change_behind_her_back()
 
     async def close(self) -> None:
         """Close everybody's browser."""
@@ -207,6 +212,7 @@ class Story:
             rfi = path.rsplit("/", 1)[1]
             await self.dana.open_procore(f"{self.procore_project}/rfis/{rfi}")
             self._demand(self.dana, "Follow detail 5/A-512", REVIEWED.name, MAYA[0])
+            self.answered = rfi
             step.happened = f"Her answer to “{title}” is in Procore's thread after {took:.1f} s."
             step.where = f"{self.stack.procore}{self.procore_project}/rfis/{rfi}"
 
@@ -229,6 +235,59 @@ class Story:
             self._demand(self.dana, "Provide 4-#5 dowels", TOMAS[0])
             step.happened = f"Delivered under Tomás Rivera's name {took:.1f} s after authorizing."
             step.where = f"{self.stack.procore}{self.procore_project}/rfis/{rfi}"
+
+    async def _agree_on_a_code(self) -> None:
+        page = f"{self.stack.pages}/projects/{PROJECT_ID}/dispositions"
+        with self.tell.step("A code that Procore has no word for is held") as step:
+            path, title = await self._turn_of(self.maya, "submittals")
+            fields: dict[str, str | bool] = {
+                "Disposition": "Not Reviewed",
+                "Comment": "Outside our scope; returned without action.",
+            }
+            await self.maya.return_answer(path, fields, {})
+            await self._until(self.maya, path, "Held", DELIVERY_S)
+            step.happened = f"“{title}” waits: which response means Not Reviewed, people decide."
+            step.where = f"{self.stack.part3}{path}"
+        with self.tell.step("Both parties agree on one, and it goes by itself") as step:
+            await self.dana.browser.open(page)
+            await self.dana.browser.press("Propose", {NOT_REVIEWED: RECORD_ONLY})
+            self._demand(self.dana, "Proposed:", MAYA[0])
+            await self.maya.browser.open(page)
+            await self.maya.browser.press("Confirm")
+            self._demand(self.maya, "In force", DANA[0])
+            took = await self._until_delivered(self.maya, path)
+            step.happened = (
+                f"Dana proposed “For Record Only”, Maya confirmed it; delivered {took:.1f} s later."
+            )
+            step.where = page
+
+    async def _change_behind_her_back(self) -> None:
+        with self.tell.step("Somebody deletes an answer in Procore") as step:
+            rfi = f"{self.procore_project}/rfis/{self.answered}"
+            await self.dana.open_procore(rfi)
+            await self.dana.browser.press("Delete reply", within="Follow detail 5/A-512")
+            path = f"/projects/{PROJECT_ID}/rfis/{self.answered}"
+            took = await self._until(self.maya, path, "The reply was deleted.", DELIVERY_S)
+            activity = f"{self.stack.pages}/projects/{PROJECT_ID}/activity"
+            await self.maya.browser.open(activity)
+            self._demand(self.maya, "is not as it arrived any more")
+            await self._open_receipt()
+            self._demand(
+                self.maya, "Changed since", "The reply was deleted.", "Follow detail 5/A-512"
+            )
+            step.happened = (
+                f"Part3 said so after {took:.1f} s, and by whom; nothing is written back, and the "
+                "receipt keeps what Maya returned under its seal."
+            )
+            step.where = self.maya.browser.url
+
+    async def _open_receipt(self) -> None:
+        """Open the receipt of the answer that the newest line of the activity is about."""
+        link = self.maya.browser.page.select_one("a[href*='/returns/']")
+        if link is None:
+            message = f"no receipt is linked on {self.maya.browser.url}"
+            raise NotOnPage(message)
+        await self.maya.browser.open(str(link["href"]))
 
     async def _new_rfi_for_tomas(self) -> str:
         """Have Dana ask the engineer in Procore, and return the RFI's path in Part3."""

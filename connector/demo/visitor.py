@@ -5,7 +5,7 @@ people see, so that what the demo shows is what a person would get.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
@@ -13,6 +13,9 @@ import httpx2
 from bs4 import BeautifulSoup, Tag
 
 TIMEOUT_S = 30.0
+WITHIN = 5
+"""How many of a control's surroundings count as near it."""
+
 MAX_REDIRECTS = 20
 
 
@@ -82,7 +85,7 @@ class Visitor:
             files: label to the file chosen.
             within: words that the form's surroundings must hold, when several have the button.
         """
-        form, pressed = self._form_with(button, within)
+        form, pressed = self._form_with(button, within, tuple(fields or ()))
         data = _values_of(form)
         if pressed.get("name"):
             data[str(pressed["name"])] = [str(pressed.get("value", ""))]
@@ -156,16 +159,33 @@ class Visitor:
         message = f"{self.name} was redirected in circles at {url}"
         raise NotOnPage(message)
 
-    def _form_with(self, button: str, within: str | None) -> tuple[Tag, Tag]:
+    def _form_with(
+        self, button: str, within: str | None, labels: tuple[str, ...]
+    ) -> tuple[Tag, Tag]:
+        """Find the form by its button; where several have one like it, by fields and words."""
+        found = list(self._forms_with(button, within))
+        if within is not None:  # the words stand around several: it is the one they are nearest to
+            found.sort(key=lambda one: _distance(one[1], within) or 0)
+        fitting = [one for one in found if all(self._has(one[0], label) for label in labels)]
+        if not found:
+            raise NotOnPage(self._missing("button", button))
+        return (fitting or found)[0]
+
+    def _forms_with(self, button: str, within: str | None) -> Iterator[tuple[Tag, Tag]]:
         for control in self.page.find_all(["button", "input"]):
             if control.name == "input" and control.get("type") not in ("submit", "image"):
                 continue
             form = self._form_of(control)
             if accessible_name(control) != button or form is None:
                 continue
-            if within is None or any(within in p.get_text(" ") for p in list(control.parents)[:5]):
-                return form, control
-        raise NotOnPage(self._missing("button", button))
+            if within is None or _distance(control, within) is not None:
+                yield form, control
+
+    def _has(self, form: Tag, label: str) -> bool:
+        try:
+            return self._control(form, label) is not None
+        except NotOnPage:
+            return False
 
     def _form_of(self, control: Tag) -> Tag | None:
         if control.get("form"):
@@ -212,6 +232,12 @@ class Visitor:
             f"{self.name} looked for the {what} “{words}” at {self.url} (status {self.status}); "
             f"buttons there: {buttons}; the page says: {self.text()[:600]}"
         )
+
+
+def _distance(control: Tag, words: str) -> int | None:
+    """Return how far up the words stand that surround a control, or None: not near it."""
+    around = enumerate(list(control.parents)[:WITHIN])
+    return next((far for far, parent in around if words in parent.get_text(" ")), None)
 
 
 def accessible_name(element: Tag) -> str:

@@ -28,6 +28,9 @@ STEPS = (
     "The architect returns a submittal",
     "The architect returns an RFI",
     "He authorizes, and it goes by itself",
+    "A code that Procore has no word for is held",
+    "Both parties agree on one, and it goes by itself",
+    "Somebody deletes an answer in Procore",
 )
 
 
