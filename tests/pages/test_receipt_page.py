@@ -66,6 +66,10 @@ async def test_a_change_behind_our_back_stands_above_what_was_returned(
         "UPDATE mirror.sealed_answers SET changes = $1, changed_at = now(), changed_by = 'Gale'",
         ["The text of the reply was changed."],
     )
+    await activity_row(mirror, "It is not as it was.", event="answer.changed", return_id="ret_1")
+    await ada.open("/projects/p-1/activity")
+    badges = [badge.get_text() for badge in ada.page.select(".log .badge")]
+    assert badges == ["Changed since", "Delivered"]
     await ada.open(PAGE)
     assert "Changed since" in ada.text
     assert "The text of the reply was changed. Changed in Procore by Gale" in ada.text

@@ -172,6 +172,8 @@ async def read_activity(
 
 def _entry_of(row: Row) -> Entry:
     badge, tone = RETURN_BADGES.get(row["return_state"] or "", (None, ""))
+    if row["event"] == "answer.changed":
+        badge, tone = "Changed since", "bad"
     held = row["return_state"] == "held" and row["reason"] is not None
     seen = row["seen"]
     return Entry(
