@@ -2,11 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
-Word = Literal[
-    "in step", "catching up", "backfilling", "returns held", "attention", "paused", "disconnected"
-]
+from services.project_health import HealthWord, health_word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +20,7 @@ class ProjectFigures:
     failing_words: str | None
     records: int
     records_with_files_pending: int
+    removals_held: int
     returns_held: int
     returns_waiting: int
     returns_delivered: int
@@ -34,26 +32,36 @@ class ProjectFigures:
 class Health:
     """A word for the table, and what to do next (empty: nothing)."""
 
-    word: Word
+    word: HealthWord
     next_step: str
 
 
-def health_of(project: ProjectFigures) -> Health:  # noqa: PLR0911 - a ladder, one rung a word
-    """Say how a project is, worst thing first."""
-    if project.state == "disconnected":
-        return Health("disconnected", "")
-    if project.state == "paused":
-        return Health("paused", "Resume it when the reason for the pause is gone.")
-    if project.attention_message:
-        return Health("attention", project.attention_message)
-    failing = project.looks_failing or project.sweeps_failing
-    retried = "Retried by itself; `connector doctor` names what is down." if failing else ""
-    if project.backfills_open:
-        return Health("backfilling", retried)
-    if project.returns_held:
-        return Health("returns held", project.oldest_held_words or "See the activity page.")
-    if failing:
-        return Health("catching up", retried)
-    if project.looks_due or project.records_with_files_pending or project.returns_waiting:
-        return Health("catching up", "")
-    return Health("in step", "")
+def health_of(project: ProjectFigures) -> Health:
+    """Say how a project is, in the words of its page, and what to do next."""
+    failing = project.looks_failing + project.sweeps_failing
+    word = health_word(
+        state=project.state,
+        attention=bool(project.attention_message),
+        backfilling=bool(project.backfills_open),
+        removals_held=project.removals_held,
+        held=project.returns_held,
+        failing=failing,
+        pending=project.looks_due + project.records_with_files_pending + project.returns_waiting,
+    )
+    return Health(word, _next_step(word, project, failing))
+
+
+def _next_step(word: HealthWord, project: ProjectFigures, failing: int) -> str:
+    if word == "paused":
+        return "Resume it when the reason for the pause is gone."
+    if word == "attention":
+        return project.attention_message or ""
+    if word == "removals to confirm":
+        return (
+            "A General Contractor or the Prime Consultant confirms them on the Completeness page."
+        )
+    if word == "returns held":
+        return project.oldest_held_words or "See the activity page."
+    if failing and word in ("backfilling", "catching up"):
+        return "Retried by itself; `connector doctor` names what is down."
+    return ""

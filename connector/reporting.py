@@ -20,6 +20,8 @@ SELECT p.project_id, p.state, p.attention_message,
     WHERE s.project_id = p.project_id) AS last_sweep_at,
   (SELECT count(*) FROM mirror.sweeps s
     WHERE s.project_id = p.project_id AND s.attempts > 0) AS sweeps_failing,
+  (SELECT count(*) FROM mirror.removals m
+    WHERE m.project_id = p.project_id AND m.state = 'held') AS removals_held,
   (SELECT count(*) FROM mirror.looks l
     WHERE l.project_id = p.project_id AND l.due_at <= now()) AS looks_due,
   (SELECT count(*) FROM mirror.looks l

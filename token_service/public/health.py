@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from services.project_health import health_word
 from token_service.public.progress import Standing
 from token_service.public.wording import counted
 
@@ -19,17 +20,28 @@ class Health:
 
 
 def health_of(standing: Standing, activity_path: str, *, paused: bool = False) -> Health:
-    """Say how a connected project is, worst thing first."""
-    if paused:
+    """Say how a connected project is, worst thing first; the word is `connector status`'s too."""
+    missing = sum(counts.files_missing for counts in standing.records.values())
+    word = health_word(
+        state="paused" if paused else "active",
+        attention=False,  # what needs attention is shown instead of this
+        backfilling=False,  # and so is a backfill
+        removals_held=standing.removals_held,
+        held=standing.returns_held,
+        failing=standing.looks_failing,
+        pending=standing.looks_due + missing + standing.returns_waiting,
+    )
+    shown = word.capitalize()
+    if word == "paused":
         return Health(
-            "Paused",
+            shown,
             "warn",
             "Nothing crosses in either direction for now.",
             "Whoever runs the connector resumes it when the reason for the pause is gone.",
         )
-    if standing.removals_held:
+    if word == "removals to confirm":
         return Health(
-            "Removals to confirm",
+            shown,
             "warn",
             f"{counted(standing.removals_held, 'record')} went to Procore's recycle bin at once. "
             "None was marked as removed in Part3; everything else goes on.",
@@ -38,10 +50,10 @@ def health_of(standing: Standing, activity_path: str, *, paused: bool = False) -
             activity_path.removesuffix("activity") + "completeness",
             "Look at the removals",
         )
-    if standing.returns_held:
+    if word == "returns held":
         one = standing.returns_held == 1
         return Health(
-            "Returns held",
+            shown,
             "warn",
             f"{counted(standing.returns_held, 'return')} {'waits' if one else 'wait'} for a "
             "person. Everything else goes on.",
@@ -51,14 +63,13 @@ def health_of(standing: Standing, activity_path: str, *, paused: bool = False) -
         )
     if standing.looks_failing:
         return Health(
-            "Catching up",
+            shown,
             "info",
             f"{counted(standing.looks_failing, 'record')} could not be read yet and "
             f"{'is' if standing.looks_failing == 1 else 'are'} tried again by "
             f"{'itself' if standing.looks_failing == 1 else 'themselves'}. "
             f"{standing.failing_message or ''}".strip(),
         )
-    missing = sum(counts.files_missing for counts in standing.records.values())
-    if standing.looks_due or missing or standing.returns_waiting:
-        return Health("Catching up", "info", "Changes are on their way; nobody has to do anything.")
-    return Health("In step", "good", "Both sides hold the same. Nobody has to do anything.")
+    if word == "catching up":
+        return Health(shown, "info", "Changes are on their way; nobody has to do anything.")
+    return Health(shown, "good", "Both sides hold the same. Nobody has to do anything.")

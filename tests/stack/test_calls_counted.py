@@ -1,0 +1,32 @@
+"""What the mirror costs in calls on Procore, counted from its ledger."""
+
+import pytest
+
+from bench.calls import PACE, all_ratios
+from tests.stack.fault_stacks import site_on
+from tests.stack.stacks import running_stack
+
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(400),
+]
+
+
+async def test_the_mirror_keeps_its_five_ratios(kafka_bootstrap: str, database_url: str) -> None:
+    async with (
+        running_stack(kafka_bootstrap, database_url, workers=2, overrides=PACE) as stack,
+        site_on(stack, rfis=20, submittals=60) as site,
+    ):
+        ratios = await all_ratios(site, changes=6, apart_s=1.2)
+        assert [str(ratio) for ratio in ratios if not ratio.holds] == []
+        called = (await site.procore_ledger())["calls"]
+        unhealthy = [
+            (call["status"], call["method"], call["path"])
+            for call in called
+            if call["status"] in (401, 403, 404) and "/deliveries" not in call["path"]
+        ]
+        assert unhealthy == []
+        refused = [call for call in called if call["status"] == 429]
+        assert len(refused) == 1  # the one that was asked for
+        assert not [call for call in called if "called_despite_429" in (call["fault"] or "")]
