@@ -1,6 +1,5 @@
 """Each row of the lists of bad inputs and threats names a test that exists."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -28,15 +27,3 @@ def test_a_row_names_tests_that_exist(page: str) -> None:
 def test_no_page_names_a_test_that_is_not_there(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert names_in(text) <= DEFINED
-
-
-def test_a_test_that_carries_a_rows_number_stands_in_that_row() -> None:
-    numbered = defined_tests(but="sandbox")  # whose numbers are those of Procore's behaviours
-    for page, letter in (("bad-inputs.md", "b"), ("threats.md", "d")):
-        for number, cells in rows_of(page).items():
-            wanted = {
-                name for name in numbered if re.search(rf"(?:^test|_)_?{letter}{number}_", name)
-            }
-            ranged = {name for name in wanted if "_to_" in name}
-            missing = wanted - ranged - names_in(" ".join(cells))
-            assert not missing, f"row {number} of {page}: {sorted(missing)}"
