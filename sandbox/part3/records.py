@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from sandbox.part3.files import Files
+from sandbox.part3.history import History
 from sandbox.part3.ledger import Ledger
 from sandbox.part3.problems import Problem
 from sandbox.part3.store import Store, rfc3339, to_micros, to_time
@@ -73,6 +74,7 @@ class Records:
         self._store = store
         self._ledger = ledger
         self._files = files
+        self.history = History(store)
 
     def _row(self, project_id: str, kind: str, procore_id: str) -> Row | None:
         return self._store.one(
@@ -110,6 +112,7 @@ class Records:
                     procore_id=record.procore_id,
                 )
             self._write(project_id, record, body)
+            self.history.note(project_id, record)
             row = self._row(project_id, record.kind, record.procore_id)
             if row is None:
                 raise LookupError(record.procore_id)
@@ -195,6 +198,17 @@ class Records:
             "SELECT * FROM records WHERE project_id = ? AND kind = ?", project_id, kind
         )
         return sorted((_stored(row) for row in rows), key=_by_number)
+
+    def revisions_of(self, project_id: str, kind: str, procore_id: str) -> list[StoredRecord]:
+        """The records that name this one as the revision they supersede."""
+        rows = self._store.all(
+            "SELECT * FROM records WHERE project_id = ? AND kind = ?"
+            " AND json_extract(CAST(body AS TEXT), '$.previous_revision') = ?",
+            project_id,
+            kind,
+            procore_id,
+        )
+        return [_stored(row) for row in rows]
 
     def put_readiness(
         self, project_id: str, kind: str, procore_id: str, readiness: Readiness

@@ -65,6 +65,37 @@ CREATE TABLE IF NOT EXISTS records (
 );
 CREATE INDEX IF NOT EXISTS records_by_change ON records (project_id, updated_at);
 
+-- What was asked, each time its words, title or files changed; earlier ones are kept.
+CREATE TABLE IF NOT EXISTS question_versions (
+  project_id TEXT NOT NULL REFERENCES projects (id),
+  kind TEXT NOT NULL,
+  procore_id TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  since INTEGER NOT NULL,
+  body BLOB NOT NULL,        -- title, text and files as JSON
+  complete INTEGER NOT NULL, -- 0 while files of it are on their way
+  PRIMARY KEY (project_id, kind, procore_id, number)
+);
+
+-- Which version of the question a content version had: a return names the latter.
+CREATE TABLE IF NOT EXISTS versions_seen (
+  project_id TEXT NOT NULL REFERENCES projects (id),
+  kind TEXT NOT NULL,
+  procore_id TEXT NOT NULL,
+  content_version TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  PRIMARY KEY (project_id, kind, procore_id, content_version)
+);
+
+-- Private, or private until lately: what was written meanwhile is shown to all by somebody's word.
+CREATE TABLE IF NOT EXISTS veils (
+  project_id TEXT NOT NULL REFERENCES projects (id),
+  kind TEXT NOT NULL,
+  procore_id TEXT NOT NULL,
+  lifted_by TEXT,            -- NULL: hidden from all but the participants
+  PRIMARY KEY (project_id, kind, procore_id)
+);
+
 CREATE TABLE IF NOT EXISTS readiness (
   project_id TEXT NOT NULL REFERENCES projects (id),
   kind TEXT NOT NULL,

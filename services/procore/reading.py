@@ -227,9 +227,10 @@ def _title_of(value: Any) -> str | None:
 
 
 def _body(value: Json) -> str:
-    """HTML, whichever of the two there is: the plain body is text, in which < is a character."""
+    """HTML, whichever there is: a show's two, of which the plain one is text, or a list's body."""
     plain = text_of(value.get("plain_text_body")) or ""
-    return text_of(value.get("rich_text_body")) or html.escape(plain, quote=False)
+    rich = text_of(value.get("rich_text_body"))
+    return rich or html.escape(plain, quote=False) or text_of(value.get("body")) or ""
 
 
 def _demand_id(value: Json, what: str) -> str:

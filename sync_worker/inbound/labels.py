@@ -1,7 +1,8 @@
 """A record's extras: what has no field of its own in Part3's contract, by label. Pure.
 
 Labels in capitals are for people. Those in small letters are for Part3 itself: `files_pending`,
-`superseded`, `participants` (who may see a private record, by e-mail) and `rounds`.
+`thread_pending` (of an RFI, a list told the head; replies and files follow), `superseded`,
+`participants` (who may see a private record, by e-mail) and `rounds`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,6 +28,8 @@ def extras_of(
         )
     if pending:
         found["files_pending"] = pending
+    if isinstance(source, Rfi) and source.answers is None:
+        found["thread_pending"] = True
     return found
 
 

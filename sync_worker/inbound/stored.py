@@ -265,10 +265,13 @@ def _worth_telling(before: Stored, record: Record) -> bool:
     return _without_files(before.record) != _without_files(as_json(record))
 
 
+STILL_COMING = ("files_pending", "thread_pending")
+
+
 def _without_files(record: dict[str, Any]) -> dict[str, Any]:
     plain = {name: value for name, value in record.items() if name != "content_version"}
     extras = plain.get("extras", {})
-    plain["extras"] = {name: held for name, held in extras.items() if name != "files_pending"}
+    plain["extras"] = {name: held for name, held in extras.items() if name not in STILL_COMING}
     plain["files"] = []
     plain["replies"] = [{**reply, "files": []} for reply in plain.get("replies", [])]
     plain["workflow"] = [{**step, "files": []} for step in plain.get("workflow", [])]

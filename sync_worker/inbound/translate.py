@@ -79,6 +79,7 @@ class Remembered:
 
 
 NOTHING = Remembered()
+"""Before the worker has looked: Procore's own word has to do."""
 
 
 def translate_rfi(
@@ -95,7 +96,9 @@ def translate_rfi(
             procore_url=rfi.link,
             number=rfi.full_number or rfi.number or "",
             revision=rfi.revision,
-            previous_revision=known.previous_revision or _other(rfi.source_rfi_header_id, rfi.id),
+            previous_revision=_other(rfi.source_rfi_header_id, rfi.id)
+            if known is NOTHING
+            else known.previous_revision,
             title=rfi.subject,
             question=sanitised(rfi.question_html),
             spec_section=rfi.spec_section,
@@ -130,8 +133,9 @@ def translate_submittal(submittal: Submittal, files: Files, known: Remembered = 
             procore_url=submittal.link,
             number=submittal.formatted_number or submittal.number,
             revision=submittal.revision,
-            previous_revision=known.previous_revision
-            or _other(submittal.source_submittal_id, submittal.id),
+            previous_revision=_other(submittal.source_submittal_id, submittal.id)
+            if known is NOTHING
+            else known.previous_revision,
             title=submittal.title,
             description=_cut(unescape(submittal.description)) if submittal.description else None,
             spec_section=submittal.spec_section,

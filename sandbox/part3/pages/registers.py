@@ -8,8 +8,10 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from sandbox.part3.files import SHA256
+from sandbox.part3.pages.differences import differences
 from sandbox.part3.pages.frame import Frame, Visit, nothing_here
 from sandbox.part3.pages.projects import Place, place_of
+from sandbox.part3.pages.stages import ending_of, rounds_of, stage_of, steps_of
 from sandbox.part3.pages.words import (
     REGISTERS,
     REVIEWERS,
@@ -19,7 +21,16 @@ from sandbox.part3.pages.words import (
     readiness_line,
     standing,
 )
-from sandbox.part3.wire import Delivery, File, Member, Readiness, Record, Return, StoredRecord
+from sandbox.part3.wire import (
+    Delivery,
+    File,
+    Member,
+    Project,
+    Readiness,
+    Record,
+    Return,
+    StoredRecord,
+)
 
 MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 TYPED = ("text", "disposition", "stamp", "team_note")
@@ -31,6 +42,7 @@ class ShownReturn:
     answer: Return
     delivery: Delivery | None
     standing: Standing
+    version: int | None = None  # of the question, that its author answered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +54,13 @@ class Opened:
     record: StoredRecord
     readiness: Readiness | None
     returns: list[ShownReturn]
+    veiled: bool = False
+
+    @property
+    def may_lift_veil(self) -> bool:
+        """Somebody who takes part may show to all what was private until lately."""
+        answers = (*REVIEWERS, "general_contractor")
+        return self.veiled and not self.record.private and self.place.me.role in answers
 
     @property
     def path(self) -> str:
@@ -55,6 +74,7 @@ class Opened:
         return (
             self.place.me.role in REVIEWERS
             and self.record.status not in ("removed", "withdrawn", "draft")
+            and self.record.extras.get("superseded") is not True
             and not self.place.project.archived
             and not under_way
         )
@@ -89,14 +109,27 @@ def open_record(frame: Frame, visit: Visit) -> Opened:
     answers = house.returns.of_record(project_id, kind, procore_id)
     returned = any(answer.author.user_id == place.me.user_id for answer in answers)
     ready_ids = readiness.for_user_ids if readiness else ()
-    if not may_see(record, place.me, ready_ids, returned=returned):
+    veiled = house.records.history.veiled(project_id, kind, procore_id)
+    if not may_see(record, place.me, ready_ids, returned=returned, veiled=veiled):
         raise nothing_here()
     shown = []
     for answer in answers:
         delivery = house.returns.delivery(project_id, answer.id)
         stands = standing(answer, delivery, place.me.user_id)
-        shown.append(ShownReturn(answer=answer, delivery=delivery, standing=stands))
-    return Opened(place=place, register=register, record=record, readiness=readiness, returns=shown)
+        version = house.records.history.version_seen(
+            project_id, kind, procore_id, answer.seen_content_version
+        )
+        shown.append(
+            ShownReturn(answer=answer, delivery=delivery, standing=stands, version=version)
+        )
+    return Opened(
+        place=place,
+        register=register,
+        record=record,
+        readiness=readiness,
+        returns=shown,
+        veiled=veiled,
+    )
 
 
 class RegisterPages:
@@ -140,7 +173,8 @@ class RegisterPages:
             own = [answer for answer in answers if answer.author.user_id == place.me.user_id]
             readiness = self._house.records.readiness(place.project.id, kind, record.procore_id)
             ready_ids = readiness.for_user_ids if readiness else ()
-            if not may_see(record, place.me, ready_ids, returned=bool(own)):
+            veiled = self._house.records.history.veiled(place.project.id, kind, record.procore_id)
+            if not may_see(record, place.me, ready_ids, returned=bool(own), veiled=veiled):
                 continue
             latest = None
             if answers:
@@ -149,6 +183,7 @@ class RegisterPages:
             lines.append(
                 {
                     "record": record,
+                    "stage": stage_of(record, reviewers_of(place.project)),
                     "searched": " ".join(
                         (record.number, record.title, record.spec_section or "")
                     ).casefold(),
@@ -175,7 +210,11 @@ class RegisterPages:
         project_id = place.project.id
         previous = None
         if record.previous_revision:
-            previous = self._house.records.find(project_id, record.kind, record.previous_revision)
+            previous = self._seen(place, record.kind, record.previous_revision)
+        later = self._house.records.revisions_of(project_id, record.kind, record.procore_id)
+        history = self._house.records.history
+        versions = history.versions(project_id, record.kind, record.procore_id)
+        team = reviewers_of(place.project)
         notes = []
         if place.me.role in REVIEWERS:
             notes = self._house.notes.of_record(project_id, record.kind, record.procore_id)
@@ -189,11 +228,47 @@ class RegisterPages:
             opened=opened,
             record=record,
             previous=previous,
+            superseded=bool(later) or record.extras.get("superseded") is True,
+            later=[one for one in later if self._seen(place, one.kind, one.procore_id)],
+            versions=versions,
+            differences=differences(versions, is_html=record.kind == "rfi"),
+            stage=stage_of(record, team),
+            ending=ending_of(record, team),
+            rounds=rounds_of(record),
+            steps=steps_of(record),
             ready=readiness_line(opened.readiness, place.me),
             notes=notes,
             fault=fault,
             given=given or dict.fromkeys(TYPED, ""),
         )
+
+    def _seen(self, place: Place, kind: str, procore_id: str) -> StoredRecord | None:
+        """Another record, if it is there and this person may see it."""
+        house, project_id = self._house, place.project.id
+        record = house.records.find(project_id, kind, procore_id)
+        if record is None:
+            return None
+        readiness = house.records.readiness(project_id, kind, procore_id)
+        answers = house.returns.of_record(project_id, kind, procore_id)
+        sees = may_see(
+            record,
+            place.me,
+            readiness.for_user_ids if readiness else (),
+            returned=any(answer.author.user_id == place.me.user_id for answer in answers),
+            veiled=house.records.history.veiled(project_id, kind, procore_id),
+        )
+        return record if sees else None
+
+    async def lift_veil(self, visit: Visit) -> Response:
+        """Somebody who takes part has checked what was written while it was private."""
+        opened = open_record(self._frame, visit)
+        if not opened.may_lift_veil:
+            return self._frame.go(visit, opened.path, "There is nothing to show to others here.")
+        record, place = opened.record, opened.place
+        self._house.records.history.lift_veil(
+            place.project.id, record.kind, record.procore_id, place.me.user_id
+        )
+        return self._frame.go(visit, opened.path, "The whole team sees it now.")
 
     async def download(self, visit: Visit) -> Response:
         opened = open_record(self._frame, visit)
@@ -228,6 +303,7 @@ class RegisterPages:
             Route(register, wrap(self.register), methods=["GET"]),
             Route(record, wrap(self.record), methods=["GET"]),
             Route(record + "/files/{sha256}", wrap(self.download), methods=["GET"]),
+            Route(record + "/show-to-all", wrap(self.lift_veil), methods=["POST"]),
             Route(record + "/check", wrap(self.check_again), methods=["POST"]),
         ]
 
@@ -236,3 +312,8 @@ def _has_the_ball(record: Record, me: Member) -> bool:
     """Whose turn it is, by the address that the contractor's side knows somebody by."""
     turns = {person.email.casefold() for person in record.ball_in_court if person.email}
     return me.email.casefold() in turns
+
+
+def reviewers_of(project: Project) -> frozenset[str]:
+    """E-mail addresses of everybody who reviews on a project."""
+    return frozenset(one.email.casefold() for one in project.team if one.role in REVIEWERS)

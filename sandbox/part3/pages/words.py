@@ -1,5 +1,6 @@
 """The words people read, and what a person may see and do. Values in, values out."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -9,6 +10,7 @@ import msgspec
 
 from sandbox.part3.wire import Delivery, Member, Readiness, Record, Return
 
+ISO_DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 REGISTERS = {"rfis": "rfi", "submittals": "submittal"}
 KIND_WORDS = {"rfi": "RFI", "submittal": "Submittal"}
 
@@ -125,17 +127,34 @@ def _held(
 
 
 def participants(record: Record) -> set[str]:
-    """E-mail addresses of everybody whom a record names."""
+    """E-mail addresses of everybody who takes part in a record.
+
+    Some are on it only for the contractor's side (who asked, the distribution list): the connector
+    names them in `extras.participants`.
+    """
     steps = (step.person for step in record.workflow)
     authors = (reply.author for reply in record.replies)
     people = (*record.ball_in_court, *record.assignees, record.manager, *steps, *authors)
-    return {person.email.casefold() for person in people if person and person.email}
+    named = record.extras.get("participants")
+    told = named if isinstance(named, list) else []
+    mails = {person.email.casefold() for person in people if person and person.email}
+    return mails | {mail.casefold() for mail in told if isinstance(mail, str)}
 
 
-def may_see(record: Record, member: Member, ready_ids: Iterable[str], *, returned: bool) -> bool:
-    """Whether a member sees a record: a private one is for its participants only."""
+def may_see(
+    record: Record,
+    member: Member,
+    ready_ids: Iterable[str],
+    *,
+    returned: bool,
+    veiled: bool = False,
+) -> bool:
+    """Whether a member sees a record: a private one is for its participants only.
+
+    `veiled`: it was private, and what was written meanwhile has not been checked.
+    """
     return (
-        not record.private
+        not (record.private or veiled)
         or returned
         or member.user_id in set(ready_ids)
         or member.email.casefold() in participants(record)
@@ -183,6 +202,8 @@ def moment(value: datetime | str | None) -> str:
         return str(value)
     if at.tzinfo is not None:
         at = at.astimezone(UTC)
+    if (at.hour, at.minute, at.second) == (0, 0, 0):
+        return day(at.date())  # Procore gives some of its times as days
     return f"{day(at.date())}, {at:%H:%M} UTC"
 
 
@@ -201,12 +222,16 @@ def initials(name: str) -> str:
     return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
 
 
+FOR_PART3 = ("files_pending", "thread_pending", "participants", "rounds", "superseded")
+"""Extras that pages use and do not list."""
+
+
 def extra_lines(extras: dict[str, Any]) -> list[tuple[str, str]]:
-    """Label and value of the other fields; empty ones and our own count are left out."""
+    """Label and value of the other fields; empty ones and those for Part3 itself are left out."""
     lines = []
     for label, value in extras.items():
-        text = _plain(value)
-        if label != "files_pending" and text:
+        text = ISO_DAY.sub(lambda found: day(found[0]), _plain(value))
+        if label not in FOR_PART3 and text:
             shown = label if " " in label or not label.islower() else label.replace("_", " ")
             lines.append((shown[:1].upper() + shown[1:], text))
     return lines
