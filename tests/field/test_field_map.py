@@ -1,4 +1,4 @@
-"""The field map: what crosses to Part3 and where it is shown there; what goes back; what never does.
+"""The field map: what crosses to Part3, and where it is; what goes back; what never does.
 
 One row a line. `→` rows hold what Procore says and where Part3 has it; `←` and `—` rows are held by
 what the connector can write at all.
@@ -137,7 +137,7 @@ WORKFLOWS: list[tuple[str, list[Any], list[tuple[int, str, bool, str | None]]]] 
 @pytest.mark.parametrize(("case", "rows", "steps"), WORKFLOWS)
 def test_a_workflow_crosses_step_by_step(case: str, rows: list[Any], steps: list[Any]) -> None:
     shown = [
-        (row.step, row.person.name, row.required, row.disposition)  # type: ignore[union-attr]
+        (row.step, row.person.name, row.required, row.disposition)
         for row in held(submittal(*rows)).workflow
     ]
     assert shown == steps, case

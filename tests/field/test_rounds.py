@@ -91,7 +91,7 @@ def test_a_reply_made_in_procore_or_by_mail_stands_in_the_same_thread() -> None:
     mailed = reply({"id": 88, "name": "Ada Finch"}, 2)
     record = held(rfi(reply(AMY, 1), mailed), ours={"901": "ret_1"})
     ((only,),) = [rounds_of(record)]
-    told = [(one.author.name, one.return_id) for one in only.replies]  # type: ignore[union-attr]
+    told = [(one.author.name, one.return_id) for one in only.replies]
     assert told == [("Amy Lind", "ret_1"), ("Ada Finch", None)]
 
 

@@ -110,7 +110,7 @@ async def test_a_revision_that_somebody_may_not_see_is_not_linked(
 async def test_turning_private_off_waits_for_a_participants_word(
     strangers: Strangers, maya: Browser, api: Part3Api, house: House
 ) -> None:
-    taking_part = {"extras": {"participants": [MAYA_MAIL]}}
+    taking_part: dict[str, Any] = {"extras": {"participants": [MAYA_MAIL]}}
     await api.put_record(a_record(private=True, **taking_part))
     await api.put_record(a_record(private=False, title="Written meanwhile"))
     await api.put_record(a_record(private=False, title="Written meanwhile", assignees=[PERSON]))
