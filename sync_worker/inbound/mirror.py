@@ -144,6 +144,8 @@ class Mirror:
         """
         if source.updated_at != before.procore_updated_at or before.record is None:
             return False
+        if before.content_version is None:  # a comparison asks for it to be put again
+            return False
         if record.content_version == before.content_version or before.record["status"] == "removed":
             return False
         return await self.records.put_lately(key, record.content_version)
