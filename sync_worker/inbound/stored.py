@@ -12,7 +12,7 @@ from services.postgres import Postgres, Queries
 from services.procore.models import Rfi, Submittal
 from sync_worker.activity import as_json, note, words_for
 from sync_worker.inbound.look_store import SWEPT, WANT
-from sync_worker.inbound.revisions import Sibling, chain_of, misled
+from sync_worker.inbound.revisions import Sibling, chain_of, misled, previous_of
 from sync_worker.inbound.rounds import Rounds
 from sync_worker.leases import Key
 from sync_worker.outbound.delivery_store import ask_record_deliveries
@@ -162,7 +162,7 @@ class Records:
                 after = await compare(transaction, key.project_id, source, before.record)
                 await note_after_return(transaction, key.project_id, record, after)
             if chain is not None and before.record is None:
-                await _look_again_at_later_revisions(transaction, key, chain, record)
+                await _look_again_at_revisions(transaction, key, chain, record, source)
             if _worth_telling(before, record):
                 event = "record.removed" if record.status == "removed" else "record.mirrored"
                 words = words_for(before.record, record)
@@ -249,12 +249,19 @@ async def _chain(queries: Queries, key: Key, chain: str) -> list[Sibling]:
     return [Sibling(**dict(row)) for row in rows]
 
 
-async def _look_again_at_later_revisions(
-    queries: Queries, key: Key, chain: str, record: Record
+async def _look_again_at_revisions(
+    queries: Queries, key: Key, chain: str, record: Record, source: Rfi | Submittal | None
 ) -> None:
-    """A revision that came over after the next one: the next one names it from now on."""
-    newcomer = Sibling(key.procore_id, record.revision)
-    for one in misled(newcomer, await _chain(queries, key, chain)):
+    """Link what came over before the one it supersedes was known.
+
+    That is the next revision, where this one came late, and this one, where a page of a list
+    showed both at once.
+    """
+    known = await _chain(queries, key, chain)
+    again = misled(Sibling(key.procore_id, record.revision), known)
+    if source is not None and previous_of(source, known) != record.previous_revision:
+        again = (*again, key.procore_id)
+    for one in again:
         await queries.execute(WANT, key.project_id, key.kind, one, SWEPT)
 
 
