@@ -82,7 +82,7 @@ sbom: $(READY) ## Write deploy/sbom.cdx.json, what the image contains, from its 
 bench-ingest: $(READY) prepare ## The gateway's throughput beside that of bare uvicorn and aiokafka
 	@$(RUN) -m bench.ingest $(ARGS)
 
-refresh-storm: $(READY) prepare ## 1,000 refreshes of a grant by 4 replicas in trouble: each redeems once (some 15 minutes)
+refresh-storm: $(READY) prepare ## 1,000 refreshes of a grant by 4 replicas in trouble: each redeems once (up to an hour)
 	REFRESH_ROTATIONS=$(or $(ROTATIONS),1000) $(PYTEST) tests/token_service/test_refresh_storm.py $(ARGS)
 
 bench-calls: $(READY) prepare ## What the mirror costs in calls on Procore, as five ratios
