@@ -19,7 +19,7 @@ LOCK_IMAGE = $(RUN) -m uv pip compile pyproject.toml $(1) --universal --python-v
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --output-file $(2)
 
 .DEFAULT_GOAL := help
-.PHONY: $(shell awk -F: '/^[a-z-]+:/ { print $$1 }' $(firstword $(MAKEFILE_LIST)))
+.PHONY: $(shell awk -F: '/^[a-z-]+:/ { print $$1 }' $(firstword help setup setup-browser prepare fmt lint types test test-unit test-stack demo up migrate schemas lock check-image bench-ingest refresh-storm faults soak clean $(MAKEFILE_LIST)))
 
 help: ## Show this list
 	@echo "make demo    plays the whole system; make test    checks all of it. Each sets up what it needs."
@@ -78,6 +78,13 @@ lock: $(READY) ## Pin what pyproject.toml asks for, with hashes (UPGRADE=1: the 
 
 sbom: $(READY) ## Write deploy/sbom.cdx.json, what the image contains, from its lock file
 	@$(RUN) -m deploy.sbom
+
+faults: $(READY) prepare ## Every fault on the real system, below an hour (ONLY="w5 kafka" some; SEED=7 a run again)
+	@ONLY="$(ONLY)" SEED="$(SEED)" MINUTES="$(MINUTES)" $(RUN) -m tests.faults
+	$(if $(ONLY),,REFRESH_ROTATIONS=$(or $(ROTATIONS),100) $(PYTEST) tests/token_service/test_refresh_storm.py)
+
+soak: $(READY) prepare ## The real system under load with restarts (MINUTES=30 RATE=50 events a second)
+	@MINUTES="$(MINUTES)" RATE="$(RATE)" $(RUN) -m tests.faults.soak
 
 bench-ingest: $(READY) prepare ## The gateway's throughput beside that of bare uvicorn and aiokafka
 	@$(RUN) -m bench.ingest $(ARGS)

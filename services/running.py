@@ -2,12 +2,19 @@
 
 import asyncio
 import ctypes
+import os
 import signal
 import sys
 from collections.abc import Coroutine
 from typing import Any
 
+import structlog
+
+from services import failpoints
 from services.http_server import CannotListen
+from services.settings import BadSettings, stop_for
+
+log = structlog.get_logger()
 
 PR_SET_DUMPABLE = 4  # of linux/prctl.h
 
@@ -17,6 +24,12 @@ def run_program(main: Coroutine[Any, Any, None]) -> None:
 
     A port that is taken ends it with 1 and one line that says so: the traceback would only hide it.
     """
+    try:
+        if failpoints.arm(os.environ):
+            log.warning("failpoints.armed")
+    except BadSettings as error:
+        main.close()
+        stop_for(error)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             runner.run(main)

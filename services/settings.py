@@ -148,6 +148,10 @@ class Reader:
             self.faults.append(f"{name} is {port}: a port is at most 65535")
         return port
 
+    def count(self, name: str, default: int) -> int:
+        """Return a whole number, 0 or more."""
+        return self._number(name, int, default, 0, "a whole number")
+
     def _number(
         self, name: str, kind: Callable[[str], T], default: T, at_least: float, what: str
     ) -> T:

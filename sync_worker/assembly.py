@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from schemas.notices import DEAD_LETTERS, WORKER_GROUP, Outcome
 from services.checked_connections import CheckedBackend
@@ -24,6 +25,7 @@ from sync_worker.completeness.store import Comparisons
 from sync_worker.consume import TOPICS, Intake, Wakers
 from sync_worker.duties import Duties
 from sync_worker.first_showing import FirstShowing
+from sync_worker.gaps import look_at_everything
 from sync_worker.inbound.brake import Brake
 from sync_worker.inbound.looking import Looking
 from sync_worker.inbound.mirror import Mirror
@@ -34,6 +36,7 @@ from sync_worker.outbound.deliveries import Deliveries
 from sync_worker.outbound.readiness_loop import ReadinessLoop
 from sync_worker.outcomes import Outcomes, TellingRecords
 from sync_worker.pacing import PostgresPace
+from sync_worker.poison import PoisonLimit
 from sync_worker.projects import Projects
 from sync_worker.readers import Readers
 from sync_worker.settings import WorkerSettings
@@ -181,6 +184,7 @@ def _worker(
         wakers=Wakers(looking.wake, deliveries.wake, sweeping.wake),
         look_delay_s=timing.look_delay_s,
         learn=projects.learn,
+        poison=PoisonLimit(settings.poison_limit),
     )
     consumer = NoticeConsumer(
         settings.kafka,
@@ -188,6 +192,7 @@ def _worker(
         group_id=WORKER_GROUP,
         instance_id=me,
         handle=measures.handled(intake.handle),
+        on_gap=partial(look_at_everything, postgres),
         how=ConsumerSettings(session_timeout_s=timing.kafka_session_timeout_s),
     )
     measures.watch(consumer, caller.budget_left)

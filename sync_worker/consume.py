@@ -15,10 +15,12 @@ import msgspec
 import structlog
 
 from schemas.notices import PART3_NOTICES, PROCORE_NOTICES, Part3Notice, ProcoreNotice
+from services import failpoints
 from services.errors import TryLater
 from services.kafka import ConsumedRecord
 from services.postgres import Postgres, Queries
 from sync_worker.outbound.delivery_store import ask_delivery
+from sync_worker.poison import MOST_POISON, PoisonLimit, TooMuchPoison
 
 TOPICS = (PROCORE_NOTICES, PART3_NOTICES)
 
@@ -111,6 +113,7 @@ class Intake:
         wakers: told what became due.
         look_delay_s: how long notices of a record are gathered.
         learn: asked to learn of a project that is not known yet.
+        poison: how much of what cannot be read is set aside.
     """
 
     postgres: Postgres
@@ -118,12 +121,14 @@ class Intake:
     wakers: Wakers
     look_delay_s: float
     learn: Callable[[str], Awaitable[None]]
+    poison: PoisonLimit = field(default_factory=lambda: PoisonLimit(MOST_POISON))
     monotonic: Callable[[], float] = time.monotonic
     _asked_at: dict[str, float] = field(default_factory=dict)
 
     async def handle(self, batch: list[ConsumedRecord]) -> None:
         """Make a batch durable as rows of work. Raises TryLater to get it again."""
-        notices = [pair for record in batch if (pair := await self._read(record)) is not None]
+        failpoints.reach("w1")
+        notices = await self._read_all(batch)
         homes = await self._homes({notice.project_id for notice, _ in notices})
         async with self.postgres.transaction() as transaction:
             for notice, traceparent in notices:
@@ -135,28 +140,27 @@ class Intake:
                     )
                 else:
                     await self._from_part3(transaction, notice, traceparent)
+        failpoints.reach("w1-noted")
         for wake in (self.wakers.looks, self.wakers.deliveries, self.wakers.sweeps):
             wake()
 
-    async def _read(
-        self, record: ConsumedRecord
-    ) -> tuple[ProcoreNotice | Part3Notice, str | None] | None:
-        shape: type[ProcoreNotice | Part3Notice] = (
-            ProcoreNotice if record.topic == PROCORE_NOTICES else Part3Notice
-        )
+    async def _read_all(
+        self, batch: list[ConsumedRecord]
+    ) -> list[tuple[ProcoreNotice | Part3Notice, str | None]]:
+        """Read a batch and set aside what cannot be read, unless that is too much."""
+        readings = [(record, _read(record)) for record in batch]
+        topic, unreadable = batch[0].topic, [isinstance(one, str) for _, one in readings]
         try:
-            notice = msgspec.json.decode(record.value or b"", type=shape)
-        except (msgspec.DecodeError, RecursionError) as error:
-            log.warning("notice.unreadable", topic=record.topic, offset=record.offset)
-            await self.bury(record, f"the worker cannot read it: {error}")
-            return None
-        if record.key is None or record.key != notice.project_id.encode():
-            await self.bury(record, "the key is not the project the notice names")
-            return None
-        if any("\0" in text for text in msgspec.structs.astuple(notice) if isinstance(text, str)):
-            await self.bury(record, "it names something with a character that no database takes")
-            return None
-        return notice, _traceparent(record)
+            self.poison.check(topic, unreadable)
+        except TooMuchPoison as error:
+            log.error("intake.stopped", topic=topic, why=str(error))  # noqa: TRY400 - it says all
+            raise
+        for record, cause in readings:
+            if isinstance(cause, str):
+                log.warning("notice.unreadable", topic=topic, offset=record.offset, why=cause)
+                await self.bury(record, cause)
+        self.poison.count(topic, unreadable)
+        return [(one, _traceparent(record)) for record, one in readings if not isinstance(one, str)]
 
     async def _homes(self, project_ids: set[str]) -> dict[str, Home]:
         known = await self._known(project_ids)
@@ -243,6 +247,22 @@ class Intake:
     ) -> None:
         """Want a look; `says` is when the record changed by Procore's clock, and if it is gone."""
         await queries.execute(WANT_LOOK, *key, self.look_delay_s, notice_id, traceparent, *says)
+
+
+def _read(record: ConsumedRecord) -> ProcoreNotice | Part3Notice | str:
+    """Return a record's notice, or why it cannot be read."""
+    shape: type[ProcoreNotice | Part3Notice] = (
+        ProcoreNotice if record.topic == PROCORE_NOTICES else Part3Notice
+    )
+    try:
+        notice = msgspec.json.decode(record.value or b"", type=shape)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return f"the worker cannot read it: {error}"
+    if record.key is None or record.key != notice.project_id.encode():
+        return "the key is not the project the notice names"
+    if any("\0" in text for text in msgspec.structs.astuple(notice) if isinstance(text, str)):
+        return "it names something with a character that no database takes"
+    return notice
 
 
 def _traceparent(record: ConsumedRecord) -> str | None:

@@ -44,6 +44,10 @@ UPDATE mirror.records r SET lease_owner = NULL, lease_until = NULL
 FROM unnest($3::text[], $4::bigint[]) AS held (procore_id, fence)
 WHERE (r.project_id, r.kind, r.procore_id, r.fence) = ($1, $2, held.procore_id, held.fence)
 """
+FREE_TAKEN = """
+UPDATE mirror.records SET lease_owner = NULL, lease_until = NULL
+WHERE (project_id, kind, lease_owner) = ($1, $2, $4) AND procore_id = ANY($3)
+"""
 FREE_OWN = """
 UPDATE mirror.records SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $1
 """
@@ -100,9 +104,16 @@ class Leases:
         """Lease those of some records that nobody holds; return their fences by Procore id."""
         ids = list(procore_ids)
         await self._postgres.execute(MAKE_RECORDS, project_id, kind, ids)
-        rows = await self._postgres.fetch(
-            TAKE, project_id, kind, ids, self._worker_id, self._lease_s
-        )
+        try:
+            rows = await self._postgres.fetch(
+                TAKE, project_id, kind, ids, self._worker_id, self._lease_s
+            )
+        except TryLater:
+            # they may be ours all the same, and nobody would know; if a work of ours was at one of
+            # them before, its fence tells it that the lease is gone, and it is done again
+            taken = (project_id, kind, ids, self._worker_id)
+            self._owed.add(lambda: self._postgres.execute(FREE_TAKEN, *taken))
+            raise
         return {row["procore_id"]: int(row["fence"]) for row in rows}
 
     async def renew(self, project_id: str, kind: Kind, fences: Fences) -> None:

@@ -11,6 +11,7 @@ from services.settings import (
     Reader,
     Secret,
 )
+from sync_worker.poison import MOST_POISON
 
 PORT = 8080
 DEFAULT_FILE_ORIGINS = "https://*.procore.com,https://*.amazonaws.com"
@@ -66,6 +67,7 @@ class WorkerSettings:
     internal_keys: KeyRing
     file_origins: tuple[str, ...]
     worker_id: str
+    poison_limit: int
 
     @classmethod
     def read(cls, reader: Reader) -> "WorkerSettings":
@@ -87,4 +89,5 @@ class WorkerSettings:
                 part.strip().rstrip("/").lower() for part in origins.split(",") if part.strip()
             ),
             worker_id=reader.text("WORKER_ID", platform.node() or "worker"),
+            poison_limit=reader.count("POISON_LIMIT", MOST_POISON),
         )

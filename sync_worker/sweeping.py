@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import structlog
 
 from schemas.records import Kind
+from services import failpoints
 from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.procore.errors import NotAllowed, NotVisible
 from services.procore.json_values import id_of
@@ -210,6 +211,7 @@ class Sweeping:
                 updated_to=None,
             )
             await self._take(sweep, page, drafts=reader.show_drafts)
+            failpoints.reach("s1")
             number += 1
             await self._sweeps.page_done(sweep, number, len(page.items), page.answered_at)
             if page.next_page is None:

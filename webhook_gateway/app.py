@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from starlette.applications import Starlette
 
 from schemas.notices import Part3Notice, ProcoreNotice
+from services import failpoints
 from services.errors import TryLater
 from services.health import Health, health_routes
 from services.hook_secrets import is_hook_secret
@@ -113,6 +114,7 @@ class Gateway:
             await refuse(send, 401)
             return "unauthentic"
         body, whole = await read_body(receive)
+        failpoints.reach("g1")
         if is_encoded(headers):
             reading: ProcoreNotice | Unreadable | Ignored = Unreadable("content_encoding")
         elif not whole:
@@ -120,7 +122,9 @@ class Gateway:
         else:
             reading = read_procore(body, project_id=project_id, generation=generation)
         outcome = await self._publish(scope, body, reading, project_id=project_id)
+        failpoints.reach("g2")
         await answer(send, 204)
+        failpoints.reach("g3")
         return outcome
 
     async def _take_part3(self, scope: Scope, receive: Receive, send: Send) -> str:
@@ -143,8 +147,11 @@ class Gateway:
         if is_encoded(headers):
             await refuse(send, 415)
             return "encoded"
+        failpoints.reach("g1")
         outcome = await self._publish(scope, body, read_part3(body, claim))
+        failpoints.reach("g2")
         await answer(send, 202)
+        failpoints.reach("g3")
         return outcome
 
     def _claim_of(self, headers: Headers) -> Claim | None:

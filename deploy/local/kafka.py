@@ -39,7 +39,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller_port}
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
+advertised.listeners=PLAINTEXT://{host}:{advertised_port}
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
@@ -81,8 +81,13 @@ class LocalKafka:
     program: Program
 
 
-async def start_kafka(run: Run, cache: Path) -> LocalKafka:
+async def start_kafka(run: Run, cache: Path, *, advertised_port: int = 0) -> LocalKafka:
     """Start Kafka in the run's folder, or again on the data that it left there.
+
+    Args:
+        run: what it belongs to and ends with.
+        cache: where its jars are.
+        advertised_port: what it tells clients to connect to, where something stands in between.
 
     Raises:
         DownloadFailed: its jars could not be had.
@@ -95,7 +100,13 @@ async def start_kafka(run: Run, cache: Path) -> LocalKafka:
     settings = folder / "server.properties"
     data = folder / "data"
     settings.write_text(
-        _SETTINGS.format(host=LOOPBACK, port=port, controller_port=controller_port, data=data)
+        _SETTINGS.format(
+            host=LOOPBACK,
+            port=port,
+            advertised_port=advertised_port or port,
+            controller_port=controller_port,
+            data=data,
+        )
     )
     java = [str(JAVA), *_JVM_OPTIONS, "-cp", os.pathsep.join(str(jar) for jar in class_path)]
     if not (data / "meta.properties").exists():

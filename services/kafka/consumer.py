@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from services import failpoints
 from services.kafka.driver import (
     CONNECT_FAULTS,
     UNREADABLE,
@@ -253,6 +254,7 @@ class NoticeConsumer:
             except (*CONNECT_FAULTS, IllegalStateError) as error:
                 log.info("consumer.not_committed", cause=type(error).__name__)
                 return
+            failpoints.reach("w7")
             for part, offset in offsets.items():
                 if (lane := lanes.get(part)) is not None:
                     lane.committed = offset

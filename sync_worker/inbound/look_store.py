@@ -1,6 +1,6 @@
 """`mirror.looks`: which records are to be looked at, by whom, and when again."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,6 +23,13 @@ SWEPT, BACKFILL = 2, 3
 
 FREE_OWN = """
 UPDATE mirror.looks SET claimed_by = NULL, due_at = now() WHERE claimed_by = $1
+"""
+# A claim that was committed although its answer was lost belongs to nobody: $2 to $4 are all that
+# this worker knows of.
+FREE_LOST = """
+UPDATE mirror.looks SET claimed_by = NULL, due_at = now()
+WHERE claimed_by = $1 AND (project_id, kind, procore_id) NOT IN (
+  SELECT * FROM unnest($2::text[], $3::text[], $4::text[]))
 """
 # The most urgent due record, from projects that have room: one step into the index a project,
 # kind and priority, however many looks wait there. Submittals that somebody just changed wait for
@@ -219,6 +226,11 @@ class Looks:
     async def free_own(self) -> None:
         """Make due again what an earlier life of this worker had claimed."""
         await self._postgres.execute(FREE_OWN, self._worker_id)
+
+    async def free_lost(self, under_way: Collection[tuple[str, str, str]]) -> None:
+        """Make due again what is claimed for this worker and not among what it works on."""
+        columns = zip(*under_way, strict=True) if under_way else ((), (), ())
+        await self._postgres.execute(FREE_LOST, self._worker_id, *map(list, columns))
 
     async def claim(self, room: Room) -> list[Look]:
         """Claim one due RFI, or several submittals of one project; empty when nothing is due."""

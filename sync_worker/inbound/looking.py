@@ -3,11 +3,13 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import Any, Protocol
 
 import structlog
 
 from schemas.records import Kind
+from services import failpoints
 from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.procore.errors import NotAllowed, NotVisible, Refused
 from services.procore.models import Page, Place, Rfi, Submittal
@@ -93,6 +95,8 @@ class Looking:
         self._bins = RecycleBins(procore)
         self._pauses = Pauses()
         self._owed = Owed()
+        self._at: set[tuple[str, str, str]] = set()
+        self._in_doubt = False  # a claim may have been made whose answer was lost
         self._woken = asyncio.Event()
         self._stopping = False
         self._under_way: Counter[str] = Counter()
@@ -117,9 +121,11 @@ class Looking:
                     try:
                         await self._leases.pay()
                         await self._owed.pay()
+                        await self._free_lost()
                         await self._take_what_is_due(group)
                         await self._rest()
                     except TryLater as error:
+                        self._in_doubt = True
                         log.warning("looking.postgres_away", why=str(error))
                         await asyncio.sleep(PAUSE_AFTER_FAULT_S)
         finally:
@@ -135,6 +141,11 @@ class Looking:
                 await asyncio.sleep(PAUSE_AFTER_FAULT_S)
             else:
                 return
+
+    async def _free_lost(self) -> None:
+        if self._in_doubt:
+            await self._looks.free_lost(self._at)
+            self._in_doubt = False
 
     async def _hand_over(self) -> None:
         try:
@@ -165,6 +176,7 @@ class Looking:
                     self._places.release()
             if not batch:
                 return
+            self._at |= {astuple(_key(look)) for look in batch}
             self._under_way[batch[0].project_id] += 1
             if batch[0].priority == BACKFILL:
                 self._backfills[batch[0].project_id] += 1
@@ -198,6 +210,7 @@ class Looking:
             await self._after_a_fault(batch)
         finally:
             self._places.release()
+            self._at -= {astuple(_key(look)) for look in batch}
             _one_less(self._under_way, project_id)
             if batch[0].priority == BACKFILL:
                 _one_less(self._backfills, project_id)
@@ -236,6 +249,7 @@ class Looking:
 
         try:
             async with renewed(renew, every_s=RENEW_EVERY_S):
+                failpoints.reach("l1")
                 await self._look(reader, mine, fences)
         finally:
             await self._leases.give_all_back(project_id, kind, fences)
@@ -254,6 +268,7 @@ class Looking:
         except TryLater as error:
             await self._give_back(batch, error)
         else:
+            failpoints.reach("l2")
             await self._bring_all(reader, batch, fences, found)
 
     async def _read(self, reader: Reader, batch: list[Look]) -> Mapping[str, Rfi | Submittal]:

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from schemas.records import File, Kind, Record, StoredRecord
+from services import failpoints
 from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.part3.client import Outdated
 from services.procore.files import FileBytes
@@ -219,6 +220,7 @@ class Mirror:
             await self.records.looked(key, fence, updated_at)
             return False
         put = await self._put(key, fence, record, before.part3_version)
+        failpoints.reach("l3")
         await self.records.keep(
             key,
             fence,
@@ -229,6 +231,7 @@ class Mirror:
             updated_at=updated_at,
             rounds=rounds,
         )
+        failpoints.reach("l4")
         log.info("record.mirrored", kind=key.kind, procore_id=key.procore_id, number=record.number)
         return True
 
@@ -279,6 +282,7 @@ class Mirror:
             )
             if not await self.part3.has_file(reader.project_id, file.sha256):
                 await self.part3.put_file(reader.project_id, path, file)
+        failpoints.reach("f3")
         await self.records.note_file(reader.project_id, file)
         return file
 

@@ -8,6 +8,7 @@ import structlog
 from msgspec.structs import replace
 
 from schemas.returns import Return
+from services import failpoints
 from services.errors import NeedsPerson, TryLater
 from services.procore.call import BeforeSending
 from sync_worker.outbound import holds
@@ -142,6 +143,7 @@ class Attempts:
         if reporter.is_news(standing, answer) and not await reporter.tell(standing):
             retry = self._later(task, TryLater("Part3 took no report.", reason="part3_down"))
             standing = replace(standing, again_at=None, again_in_s=retry.again_in_s)
+        failpoints.reach("w6-told")
         await self._store.release(task, standing, reporter.told)
 
     async def _change(self, task: Task, standing: Standing, answer: Return | None) -> Change | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from schemas.returns import Return
+from services import failpoints
 from services.errors import NeedsPerson, OutcomeUnknown, TryLater
 from services.postgres import Postgres
 from services.procore.errors import Refused
@@ -78,7 +79,9 @@ async def bring_files(
         uuid = await uploads.known(answer.id, file)
         if uuid is None:
             uuid = await _bring(answer, file, place, part3=part3, procore=procore)
+            failpoints.reach("f1")
             await uploads.note(answer.id, file, uuid)
+            failpoints.reach("f2")
         uuids.append(uuid)
     return tuple(uuids)
 

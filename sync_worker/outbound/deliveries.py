@@ -1,6 +1,7 @@
 """The outbound half of the worker: claims what is due, works on a few at a time, keeps leases."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Protocol
 
 import structlog
@@ -26,6 +27,9 @@ class Claims(Protocol):
 
     async def free_own(self) -> None:
         """Free what an earlier life of this worker still held."""
+
+    async def free_lost(self, under_way: Collection[str]) -> None:
+        """Free what is leased to this worker and not among the returns it works on."""
 
     async def claim(self) -> Task | None:
         """Lease the next due delivery, or None."""
@@ -61,6 +65,7 @@ class Deliveries:
         self._woken = asyncio.Event()
         self._stopping = False
         self._owed = Owed()
+        self._under_way: set[str] = set()
 
     def wake(self) -> None:
         """Look for due work now: a return was created, confirmed or withdrawn."""
@@ -73,7 +78,7 @@ class Deliveries:
 
     async def run(self) -> None:
         """Work until stopped."""
-        freed = False
+        freed, in_doubt = False, False
         async with asyncio.TaskGroup() as group:
             while not self._stopping:
                 try:
@@ -81,8 +86,12 @@ class Deliveries:
                         await self._claims.free_own()
                         freed = True
                     await self._owed.pay()
+                    if in_doubt:  # a claim may have been made whose answer was lost
+                        await self._claims.free_lost(self._under_way)
+                        in_doubt = False
                     await self._work_on_what_is_due(group)
                 except TryLater as error:
+                    in_doubt = True
                     log.warning("deliveries.postgres_away", why=str(error))
                     await asyncio.sleep(PAUSE_AFTER_FAULT_S)
                 await self._rest()
@@ -98,6 +107,7 @@ class Deliveries:
                     self._places.release()
             if task is None:
                 return
+            self._under_way.add(task.return_id)
             _ = group.create_task(self._work(task), name=f"delivery {task.return_id}")
 
     async def _rest(self) -> None:
@@ -116,6 +126,7 @@ class Deliveries:
             ):
                 await self._work_under_lease(task)
         finally:
+            self._under_way.discard(task.return_id)
             self._places.release()
             self._woken.set()  # a later return of the same record may be free to go now
 

@@ -5,6 +5,7 @@ lease changes nothing any more. No two returns of one record are worked on at on
 holds that, whatever the claims below believe.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -40,6 +41,12 @@ WHERE (project_id, kind, procore_id) = ($1, $2, $3)
 """
 FREE_OWN = """
 UPDATE mirror.deliveries SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $1
+"""
+# A lease that was committed although its answer was lost belongs to nobody; $2 is all that this
+# worker knows of.
+FREE_LOST = """
+UPDATE mirror.deliveries SET lease_owner = NULL, lease_until = NULL
+WHERE lease_owner = $1 AND NOT return_id = ANY($2)
 """
 FREE_LAPSED = """
 UPDATE mirror.deliveries SET lease_owner = NULL, lease_until = NULL
@@ -213,6 +220,10 @@ class PostgresDeliveries:
     async def free_own(self) -> None:
         """Free what an earlier life of this worker still held; called at start."""
         await self._postgres.execute(FREE_OWN, self._worker_id)
+
+    async def free_lost(self, under_way: Collection[str]) -> None:
+        """Free what is leased to this worker and not among the returns it works on."""
+        await self._postgres.execute(FREE_LOST, self._worker_id, list(under_way))
 
     async def claim(self) -> Task | None:
         """Lease the next due delivery: of the least busy project, what is new before the rest."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from services import failpoints
 from services.errors import TryLater
 from services.postgres import Postgres, Queries, Row
 from services.procore.models import ResponseOption
@@ -160,6 +161,7 @@ class PostgresIntents:
         """Note the outcome at the intent and at the delivery."""
         async with self._postgres.transaction() as queries:
             await queries.execute(CONFIRM, intent.op_key, remote_id)
+            failpoints.reach("w6-inside")
             await queries.execute(CONFIRM_DELIVERY, intent.return_id, remote_id)
 
     async def ask_person(self, intent: Intent) -> None:

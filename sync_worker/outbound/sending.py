@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import assert_never
 
+from services import failpoints
 from services.errors import NeedsPerson, OutcomeUnknown, TryLater
 from services.procore.call import BeforeSending
 from services.procore.errors import NotAllowed, NotVisible, Refused
@@ -49,6 +50,7 @@ class Sender:
         intent, fence = errand.intent, errand.task.fence
         try:
             remote_id = await self._write(errand, order, upload_ids)
+            failpoints.reach("w5")
         except OutcomeUnknown as error:
             await self._intents.leave_unknown(intent, fence, str(error))
             raise
@@ -56,6 +58,7 @@ class Sender:
             await self._intents.disarm(intent, fence, str(error))
             raise
         await self._intents.confirm(intent, remote_id)
+        failpoints.reach("w6")
         return remote_id
 
     async def _write(self, errand: Errand, order: Deliver, upload_ids: tuple[str, ...]) -> str:
@@ -96,6 +99,7 @@ class Sender:
                 await self._intents.disarm(intent, fence, "401")
             await self._intents.arm(intent, fence, self._quiet_s, response)
             armed = True
+            failpoints.reach("w2")
             if self._monotonic() - began > ARM_TO_SEND_S:
                 message = f"Arming return {errand.answer.id} took too long; it is tried again."
                 raise TryLater(message, reason="postgres_down")

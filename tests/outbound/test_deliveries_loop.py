@@ -1,7 +1,7 @@
 """The loop that claims and works: woken, stopped, robbed of a lease, and never brought down."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 
 import pytest
@@ -23,6 +23,13 @@ class Claims:
         self.freed = 0
         self.given_back: list[str] = []
         self.away = False
+        self.answer_lost: str | None = None  # a return whose claim is made and never heard of
+        self.nobodys: set[str] = set()
+
+    async def free_lost(self, under_way: Collection[str]) -> None:
+        self._check()
+        self.due += sorted(self.nobodys - set(under_way))
+        self.nobodys.clear()
 
     async def free_own(self) -> None:
         self._check()
@@ -30,6 +37,9 @@ class Claims:
 
     async def claim(self) -> Task | None:
         self._check()
+        if self.answer_lost is not None:
+            self.nobodys, self.answer_lost = {self.answer_lost}, None
+            raise TryLater("the answer was lost", reason="postgres_down")
         return task(self.due.pop(0)) if self.due else None
 
     async def renew(self, task: Task) -> bool:
@@ -159,6 +169,13 @@ async def test_what_could_not_be_noted_is_given_back_once_postgres_is_there() ->
         claims.away = False
         await until(lambda: claims.given_back == ["a"])
     assert claims.given_back == ["a"]
+
+
+async def test_a_claim_whose_answer_was_lost_is_soon_made_again() -> None:
+    claims, works = Claims(), Works()
+    claims.answer_lost = "a"
+    async with running(Deliveries(claims, works, lease_s=30)):
+        await until(lambda: works.ended == ["a"])
 
 
 async def test_whoever_lost_the_lease_stops_at_once() -> None:

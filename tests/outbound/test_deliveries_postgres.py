@@ -184,6 +184,17 @@ async def test_a_restarted_worker_frees_what_it_held(postgres: Postgres) -> None
     assert (await claim(store(postgres, "w-1"))).return_id == "ret_1"
 
 
+async def test_a_worker_frees_what_it_holds_without_knowing(postgres: Postgres) -> None:
+    await ask(postgres, "ret_1")
+    await ask(postgres, "ret_2", record="54322")
+    worker, other = store(postgres, "w-1"), store(postgres, "w-2")
+    lost, known = await claim(worker), await claim(worker)
+    await other.free_lost([])
+    await worker.free_lost([known.return_id])
+    assert (await claim(other)).return_id == lost.return_id
+    assert await worker.renew(known)
+
+
 async def test_a_lease_that_is_given_back_is_free_soon_unless_another_has_it(
     postgres: Postgres,
 ) -> None:

@@ -198,11 +198,12 @@ class Site:
 
     async def _procore_headers(self) -> dict[str, str]:
         return {
-            "authorization": f"Bearer {await self._access_token()}",
+            "authorization": f"Bearer {await self.dana_access_token()}",
             "procore-company-id": str(self.procore_company),
         }
 
-    async def _access_token(self) -> str:
+    async def dana_access_token(self) -> str:
+        """Return the general contractor's present access token."""
         project = await self.part3_api(f"/projects/{PROJECT_ID}")
         user_id = next(m["user_id"] for m in project["team"] if m["email"] == DANA[1])
         ring = Reader(self.stack.environment).key_ring("INTERNAL_API_KEYS")

@@ -8,7 +8,7 @@ import pytest
 
 from services.errors import TryLater
 from services.procore.errors import NotAllowed, Refused
-from sync_worker.inbound.look_store import Room
+from sync_worker.inbound.look_store import Look, Room
 from sync_worker.inbound.looking import BACKFILLS_AT_ONCE, PER_PROJECT
 from tests.worker.bench import Bench
 from tests.worker.sides import PROJECT, later, rfi_json, submittal_json
@@ -201,6 +201,50 @@ async def test_a_claim_is_free_again_when_its_worker_starts_anew(bench: Bench) -
     async with bench.replica("w-1").running(sweeping=False):
         await bench.until(bench.nothing_to_look_at)
     assert bench.shown("rfi", "1") is not None
+
+
+async def test_a_claim_whose_answer_was_lost_is_made_again_once_postgres_answers(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was committed, so without that nobody would look before it lapses, minutes later."""
+    await bench.connect()
+    bench.procore.hold("rfi", rfi_json(1))
+    await bench.want("rfi", "1")
+    claim, lost = bench.worker.looks.claim, 0
+
+    async def claim_and_hear_nothing(room: Room) -> list[Look]:
+        nonlocal lost
+        claimed = await claim(room)
+        if claimed and not lost:
+            lost = len(claimed)
+            raise TryLater("the answer was lost", reason="postgres_down")
+        return claimed
+
+    monkeypatch.setattr(bench.worker.looks, "claim", claim_and_hear_nothing)
+    async with bench.worker.running(sweeping=False):
+        await bench.until(bench.nothing_to_look_at)
+    assert lost == 1
+    assert bench.shown("rfi", "1") is not None
+
+
+async def test_a_lease_whose_answer_was_lost_keeps_nobody_away(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.connect()
+    leases = bench.worker.leases
+    fetch = leases._postgres.fetch
+
+    async def fetch_and_hear_nothing(*asked: Any) -> Any:
+        await fetch(*asked)
+        raise TryLater("the answer was lost", reason="postgres_down")
+
+    with monkeypatch.context() as lost:
+        lost.setattr(leases._postgres, "fetch", fetch_and_hear_nothing)
+        with pytest.raises(TryLater):
+            await leases.take_free(PROJECT, "rfi", ["1"])
+    assert await leases.take_free(PROJECT, "rfi", ["1"]) == {}
+    await leases.pay()
+    assert set(await leases.take_free(PROJECT, "rfi", ["1"])) == {"1"}
 
 
 async def test_a_worker_that_is_ended_leaves_its_claims_to_the_others_at_once(

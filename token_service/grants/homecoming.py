@@ -11,6 +11,7 @@ from typing import Protocol
 
 import structlog
 
+from services import failpoints
 from services.errors import TryLater
 from services.procore.oauth import TokenPair
 from services.settings import Secret
@@ -51,6 +52,7 @@ class Homecoming:
         expires_at = lease.taken_at + timedelta(seconds=pair.lasts_s)
         sealed = self._store.seal(lease.user_id, pair, expires_at)
         spooled = await self._onto_the_disk(lease, sealed)
+        failpoints.reach("r3")
         # without a copy on the disk this process is the only one that can bring it home
         for _ in range(1 if spooled else STORE_TRIES):
             try:
@@ -60,6 +62,7 @@ class Homecoming:
                 if spooled is None:
                     await asyncio.sleep(STORE_STEP_S)
                 continue
+            failpoints.reach("r4")
             await self._arrived(lease, stored, pair.access_token, spooled)
             return
 

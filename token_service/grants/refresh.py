@@ -17,6 +17,7 @@ from typing import Protocol, assert_never
 
 import structlog
 
+from services import failpoints
 from services.errors import TryLater
 from services.procore.oauth import (
     Given,
@@ -142,7 +143,10 @@ class Refresher:
         if self._monotonic() - started > spare_s:  # the lease might end before the call does
             await self._end(lease, "not_sent", spent=False)
             return
-        await self._settle(grant, lease, await self._endpoint.renew(refresh_token))
+        failpoints.reach("r1")
+        given = await self._endpoint.renew(refresh_token)
+        failpoints.reach("r2")
+        await self._settle(grant, lease, given)
 
     async def _take_lease(self, grant: Grant, *, last_try: bool) -> Lease | None:
         owner = f"{self._owner}/{secrets.token_hex(4)}"
