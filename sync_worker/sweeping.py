@@ -239,7 +239,7 @@ class Sweeping:
         if sweep.backfill:
             whole = await self._first_showing.show(sweep, changed, known, drafts=drafts)
         if sweep.window_from is None:
-            states = _states_of(page.items, found, {one.id for one in changed})
+            states = _states_of(page.items, found, {one.id for one in changed} - whole)
             await self._listings.note(sweep.project_id, sweep.kind, states)
         priority = BACKFILL if sweep.backfill else SWEEP_LOOK
         wanted = [one.id for one in changed if one.id not in whole]
