@@ -22,7 +22,7 @@ ACTIONS = ("kill", "stop", "raise")
 STANDSTILL_S = 8.0
 """Longer than a worker's Kafka session, a write's deadline and the quiet period."""
 
-SHORT = {(one, "kill") for one in ("g2", "w1-noted", "w2", "w5")}
+SHORT = {(one, "kill") for one in ("g2", "w1-noted", "w2")}
 ENDS_THE_WORKER = ("Traceback",)
 
 
