@@ -6,6 +6,7 @@ They stay in the topic, so these come after what reads the topic from its beginn
 from connector.demo.worlds import PROJECT_ID
 from schemas.notices import DEAD_LETTERS, PROCORE_NOTICES
 from services.kafka import Publisher, read_all
+from sync_worker.poison import MOST_POISON
 from tests.faults.lab import WORKERS, Lab
 from tests.faults.scenarios import scenario
 from tests.faults.senders import event_of, post_procore_event
@@ -75,7 +76,7 @@ async def _stops_and_goes_on(work: Work, answered: Item, before: int) -> None:
     _ = await work.answer(answered)  # its topic is another one, and goes on
     await lab.site.until_return(work.answers[0].return_id, "delivered")
     stopped = await _buried(lab) - before
-    if stopped:
+    if stopped > MOST_POISON:  # small batches before the limit is reached are set aside
         raise AssertionError(f"{stopped} records were set aside of 40 that nobody can read")
     workers = [lab.stack.program(name) for name in WORKERS]
     for program in workers:
