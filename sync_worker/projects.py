@@ -76,6 +76,10 @@ WHERE project_id = $1
 FORGET_REMOVALS = "DELETE FROM mirror.removals WHERE project_id = $1"
 FORGET_LOOKS = "DELETE FROM mirror.looks WHERE project_id = $1"
 FORGET_REPLIES = "DELETE FROM mirror.awaited_replies WHERE project_id = $1"
+# What could be returned a moment ago cannot now, or the other way round.
+TELL_READINESS = """
+UPDATE mirror.readiness SET due_at = now(), asked = asked + 1 WHERE project_id = $1
+"""
 ATTENTION = """
 UPDATE mirror.projects SET attention_reason = $2, attention_message = $3, attention_mended_by = $4,
   attention_since = coalesce(attention_since, now()),
@@ -224,6 +228,8 @@ class Projects:
             )
             if asked_for_drafts:
                 await transaction.execute(LIST_EVERYTHING, connection.project_id)
+            if known is not None and known["state"] != connection.state:
+                await transaction.execute(TELL_READINESS, connection.project_id)
             await self._tell(transaction, connection, known["state"] if known else None)
         log.info("connection.heard", project_id=connection.project_id, state=connection.state)
         if began or asked_for_drafts:

@@ -220,6 +220,21 @@ def not_connected(state: str) -> Hold:
     )
 
 
+def nothing_crosses(state: str) -> Hold:
+    """Beside a record that nobody has answered yet: its project is not connected."""
+    if state == "paused":
+        message = (
+            "The connection to Procore is paused: nothing can be returned until it is resumed."
+        )
+    else:
+        message = (
+            "This project is not connected to Procore any more. What came from there stays here, "
+            "and nothing can be returned until a General Contractor connects it again in the "
+            "project's Settings → Integrations."
+        )
+    return Hold("not_connected", message, None)
+
+
 def outcome_unknown(answer: Return, record_name: str, marker: str) -> Hold:
     """Sent as often as may be, and never seen."""
     return Hold(

@@ -70,6 +70,11 @@ def readiness_of(
     )
 
 
+def not_connected(state: str, *, as_of: datetime) -> Readiness:
+    """Say of a record that nothing crosses: its project's connection is paused or gone."""
+    return _nobody(holds.nothing_crosses(state), as_of)
+
+
 def _refused(
     turns: Turns, team: Sequence[Teammate], kind: Kind, checked: Checked
 ) -> dict[str, Hold]:

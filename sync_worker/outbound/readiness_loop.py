@@ -20,7 +20,7 @@ from services.procore.permissions import Levels
 from sync_worker.activity import note
 from sync_worker.outbound.checks import Access, Checked, news_of, unmapped_of
 from sync_worker.outbound.outside import Agreements, Grants, Part3Readiness
-from sync_worker.outbound.readiness import RETURNS_BY, Teammate, readiness_of
+from sync_worker.outbound.readiness import RETURNS_BY, Teammate, not_connected, readiness_of
 from sync_worker.outbound.turns import Turns
 
 log = structlog.get_logger()
@@ -38,7 +38,7 @@ UPDATE mirror.readiness SET due_at = now() + interval '30 seconds'
 WHERE (project_id, kind, procore_id) IN (
     SELECT q.project_id, q.kind, q.procore_id FROM mirror.readiness q
     JOIN mirror.projects p USING (project_id)
-    WHERE q.due_at <= now() AND p.state = 'active'
+    WHERE q.due_at <= now()
     ORDER BY q.due_at LIMIT $1 FOR UPDATE OF q SKIP LOCKED)
 RETURNING project_id, kind, procore_id, turns, pushed, asked
 """
@@ -71,7 +71,7 @@ WHERE project_id = (
     ORDER BY checks_due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING project_id, checked, procore_company_id, procore_project_id, reader_user_id
 """
-READ_CHECKED = "SELECT checked FROM mirror.projects WHERE project_id = $1"
+READ_PROJECT = "SELECT state, checked FROM mirror.projects WHERE project_id = $1"
 KEEP_CHECKED = "UPDATE mirror.projects SET checked = $2 WHERE project_id = $1"
 ASK_UNMAPPED = """
 UPDATE mirror.deliveries SET due_at = now()
@@ -278,6 +278,11 @@ class ReadinessLoop:
         return Teammate(member=member, procore_id=procore_id)
 
     async def _tell_project(self, project_id: str, due: list[Row]) -> None:
+        project = await self._postgres.fetchrow(READ_PROJECT, project_id)
+        statuses = await self._statuses(project_id, due)
+        if project is None or project["state"] != "active":
+            await self._tell_nothing_crosses(project["state"] if project else "gone", due, statuses)
+            return
         try:
             team = await self._team(project_id)
         except ConnectorError as error:
@@ -285,11 +290,19 @@ class ReadinessLoop:
             for row in due:
                 await self._later(row)
             return
-        statuses = await self._statuses(project_id, due)
-        known = await self._postgres.fetchval(READ_CHECKED, project_id)
-        checked = msgspec.convert(known or {}, Checked)
+        checked = msgspec.convert(project["checked"] or {}, Checked)
         for row in due:
             await self._tell(row, team, statuses.get((row.kind, row.procore_id)), checked)
+
+    async def _tell_nothing_crosses(
+        self, state: str, due: list[Row], statuses: Mapping[tuple[str, str], str]
+    ) -> None:
+        """Say of open records that they cannot be returned; nobody asks about the others."""
+        for row in due:
+            if statuses.get((row.kind, row.procore_id)) == "open":
+                await self._push(row, not_connected(state, as_of=self._clock()))
+            else:
+                await self._told(row, row.pushed)
 
     async def _statuses(self, project_id: str, due: list[Row]) -> dict[tuple[str, str], str]:
         ids = [row.procore_id for row in due]
@@ -300,29 +313,35 @@ class ReadinessLoop:
         self, row: Row, team: list[Teammate], status: str | None, checked: Checked
     ) -> None:
         """Tell what is new; of what was never open nobody needs to hear that it cannot go."""
+        if row.turns is None or (row.pushed is None and status != "open"):
+            await self._told(row, row.pushed)
+            return
+        readiness = readiness_of(
+            row.turns,
+            team,
+            removed=status == "removed",
+            as_of=self._clock(),
+            kind=row.kind,
+            checked=checked,
+        )
+        await self._push(row, readiness)
+
+    async def _push(self, row: Row, readiness: Readiness) -> None:
         told = row.pushed
-        if row.turns is not None:
-            readiness = readiness_of(
-                row.turns,
-                team,
-                removed=status == "removed",
-                as_of=self._clock(),
-                kind=row.kind,
-                checked=checked,
-            )
-            closed = status != "open"
-            if _differs(told, readiness) and not (told is None and closed):
-                try:
-                    await self._part3.put_readiness(
-                        row.project_id, row.kind, row.procore_id, readiness
-                    )
-                except ConnectorError as error:
-                    log.info("readiness.not_told", procore_id=row.procore_id, why=str(error))
-                    await self._later(row)
-                    return
-                told = readiness
+        if _differs(told, readiness):
+            try:
+                await self._part3.put_readiness(row.project_id, row.kind, row.procore_id, readiness)
+            except ConnectorError as error:
+                log.info("readiness.not_told", procore_id=row.procore_id, why=str(error))
+                await self._later(row)
+                return
+            told = readiness
+        await self._told(row, told)
+
+    async def _told(self, row: Row, told: Readiness | None) -> None:
+        pushed = msgspec.to_builtins(told)
         await self._postgres.execute(
-            TOLD, row.project_id, row.kind, row.procore_id, msgspec.to_builtins(told), row.asked
+            TOLD, row.project_id, row.kind, row.procore_id, pushed, row.asked
         )
 
     async def _later(self, row: Row) -> None:

@@ -21,6 +21,7 @@ from sync_worker.outbound.put_notes import note_put
 from sync_worker.outbound.readiness import Teammate, readiness_of
 from sync_worker.outbound.readiness_loop import ReadinessLoop
 from sync_worker.outbound.turns import turns_of
+from sync_worker.projects import Projects
 from tests.outbound.fakes import Clock, FakeGrants
 from tests.outbound.samples import (
     ALL_CODES,
@@ -40,6 +41,7 @@ from tests.outbound.samples import (
     seen_of,
     submittal,
 )
+from tests.worker.sides import FakeTokenService
 
 GALE = Member(
     user_id="u-gale", name="Gale", email="g@gc.example", company="GC", role="general_contractor"
@@ -223,6 +225,37 @@ async def test_a_removal_is_told_and_what_part3_did_not_take_is_told_later(
         await ask_record_deliveries(queries, PROJECT, "rfi", rfi().id)
     await loop.once()
     assert part3.told[-1].reason == "record_removed"
+
+
+@pytest.mark.postgres
+async def test_after_a_disconnect_open_records_cannot_be_returned_until_it_is_connected_again(
+    postgres: Postgres,
+) -> None:
+    part3, connections = Part3Team(), FakeTokenService()
+    projects = Projects(postgres, connections, part3, retry_max_s=600)
+    loop = ReadinessLoop(postgres, part3, FakeGrants(dict(PROCORE_IDS)), recheck_s=60)
+    await put(postgres, rfi())
+    await put(postgres, submittal(status_class="Closed"), "closed")
+    await loop.once()
+    assert [one.returnable for one in part3.told] == [True]
+
+    async def become(state: str) -> None:
+        connections.connect(PROJECT, state=state)
+        await projects.learn(PROJECT)
+        await loop.once()
+        await loop.once()
+
+    await become("disconnected")
+    assert len(part3.told) == 2
+    told = part3.told[-1]
+    assert (told.returnable, told.for_user_ids, told.reason) == (False, (), "not_connected")
+    assert told.message is not None
+    assert "What came from there stays here" in told.message
+    assert "connects it again in the project's Settings → Integrations" in told.message
+    await become("active")
+    assert part3.told[-1].returnable
+    await become("paused")
+    assert "paused" in (part3.told[-1].message or "")
 
 
 class Manifests:
