@@ -14,6 +14,7 @@ from services.postgres import Postgres
 from services.procore.oauth import ProcoreOAuth
 from token_service.audit import Audit
 from token_service.connections.agreements import DispositionStore
+from token_service.connections.endings import Endings
 from token_service.connections.hooks import Hooks
 from token_service.connections.procore_api import ProcoreApi
 from token_service.connections.procore_directory import ProcoreDirectory, who_is
@@ -90,7 +91,9 @@ def assemble(settings: Settings, outside: Outside) -> Services:
     sessions = SessionStore(outside.database, settings.public_url)
     api = ProcoreApi(outside.procore_http, settings.procore_api_url, grants.tokens)
     connections = ConnectionStore(
-        outside.database, Hooks(api, settings.webhook_keys, settings.gateway_public_url)
+        outside.database,
+        Hooks(api, settings.webhook_keys, settings.gateway_public_url),
+        Endings(outside.database, people),
     )
     dispositions = DispositionStore(outside.database)
     desk = Desk(

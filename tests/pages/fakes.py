@@ -101,7 +101,8 @@ class FakeGrants:
 class FakeConnections:
     """One row a project, as the real store keeps it."""
 
-    def __init__(self) -> None:
+    def __init__(self, grants: FakeGrants) -> None:
+        self.grants = grants
         self.by_project: dict[str, ConnectionView] = {}
         self.used_forms: dict[str, str] = {}
         self.created = 0
@@ -161,7 +162,15 @@ class FakeConnections:
     ) -> None:
         self.confirmed.append((project_id, by, until))
 
-    async def disconnect(self, project_id: str, by_user_id: str) -> None:
+    async def uses_of(self, user_id: str, *, but_not: str) -> Sequence[str]:
+        owned = await self.owned_by(user_id)
+        return [one.project_name for one in owned if one.project_id != but_not]
+
+    async def disconnect(
+        self, project_id: str, by_user_id: str, *, end_authorization: bool = False
+    ) -> None:
+        if end_authorization:
+            self.grants.by_user.pop(by_user_id, None)
         present = self.by_project[project_id]
         self.by_project[project_id] = replace(present, state="disconnected")
 
@@ -366,7 +375,7 @@ class World:
     def __init__(self) -> None:
         self.sessions = FakeSessions()
         self.grants = FakeGrants()
-        self.connections = FakeConnections()
+        self.connections = FakeConnections(self.grants)
         self.dispositions = FakeDispositions(self.connections)
         self.part3 = FakePart3()
         self.part3.projects = {"p-1": RIVERSIDE, "p-2": OTHERS}

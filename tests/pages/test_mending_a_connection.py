@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -144,3 +145,57 @@ async def test_after_a_disconnect_it_can_still_be_unlinked(
     await gina.open(f"{PAGE}?ask=unlink")
     await gina.press("Unlink")
     assert world.connections.by_project["p-1"].unlinked
+
+
+async def test_who_disconnects_their_last_project_may_end_their_authorization_with_it(
+    gina: Visitor, world: World, mirror: Postgres
+) -> None:
+    await connect(world)
+    await all_over(mirror)
+    await gina.open(f"{PAGE}?ask=disconnect")
+    assert "Also end my authorization with Procore: no other project uses it" in gina.text
+    assert 'name="end_authorization" value="yes" checked' in gina.answer.text
+    await gina.press("Disconnect")
+    assert state_in(world) == "disconnected"
+    assert GINA.user_id not in world.grants.by_user
+    assert "Your authorization with Procore was ended too" in gina.text
+    assert "Both copies are kept" in gina.text
+
+
+async def test_without_that_choice_the_authorization_stays(
+    gina: Visitor, world: World, mirror: Postgres
+) -> None:
+    await connect(world)
+    await all_over(mirror)
+    await gina.open(f"{PAGE}?ask=disconnect")
+    token = next(iter(world.sessions.visits.values())).csrf_token
+    await gina.send(f"{PAGE}/disconnect", {"csrf_token": token})
+    assert state_in(world) == "disconnected"
+    assert GINA.user_id in world.grants.by_user
+    assert "was ended too" not in gina.text
+
+
+async def test_an_authorization_that_another_project_uses_is_not_offered_to_end(
+    gina: Visitor, world: World, mirror: Postgres
+) -> None:
+    await connect(world)
+    await all_over(mirror)
+    world.connections.by_project["p-9"] = replace(
+        world.connections.by_project["p-1"], project_id="p-9", project_name="North Pier"
+    )
+    await gina.open(f"{PAGE}?ask=disconnect")
+    assert "Your authorization with Procore stays, as another project uses it: North Pier" in (
+        gina.text
+    )
+    assert "end_authorization" not in gina.answer.text
+
+
+async def test_somebody_elses_authorization_is_theirs_to_end(
+    hal: Visitor, world: World, mirror: Postgres
+) -> None:
+    await connect(world)
+    await all_over(mirror)
+    world.grants.by_user.pop(HAL.user_id)
+    await hal.open(f"{PAGE}?ask=disconnect")
+    assert "read with Gina Castellano's authorization. It stays" in hal.text.replace(" '", "'")
+    assert "end_authorization" not in hal.answer.text

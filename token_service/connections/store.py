@@ -15,6 +15,7 @@ from services.errors import NeedsPerson, TryLater
 from services.postgres import Postgres, Queries, Row, UniqueViolation
 from token_service.audit import write_entry
 from token_service.connections import rows
+from token_service.connections.endings import Endings, order_ending
 from token_service.connections.hooks import HookOutcome, HookPlace, Hooks
 from token_service.connections.shapes import (
     already_connected,
@@ -47,11 +48,13 @@ class ConnectionStore:
         self,
         database: Postgres,
         hooks: Hooks,
+        endings: Endings,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._hooks = hooks
+        self._endings = endings
         self._monotonic = monotonic
 
     async def view(self, project_id: str) -> ConnectionView | None:
@@ -62,6 +65,10 @@ class ConnectionStore:
     async def owned_by(self, user_id: str) -> Sequence[ConnectionView]:
         """Return the active connections that this person made."""
         return [view_of(row) for row in await self._database.fetch(rows.LIST_OWNED, user_id)]
+
+    async def uses_of(self, user_id: str, *, but_not: str) -> Sequence[str]:
+        """Name the connected projects, but for one, that use a person's authorization."""
+        return await self._endings.uses_of(user_id, but_not=but_not)
 
     async def get(self, project_id: str) -> Connection | None:
         """Return what the workers may know of a project's connection."""
@@ -144,8 +151,16 @@ class ConnectionStore:
             await _order_removal(database, place, [place.user_id])
         await self.remove_hooks(place.project_id)
 
-    async def disconnect(self, project_id: str, by_user_id: str) -> None:
-        """Stop both directions now; the hook is deleted now or, if Procore is away, soon."""
+    async def disconnect(
+        self, project_id: str, by_user_id: str, *, end_authorization: bool = False
+    ) -> None:
+        """Stop both directions now; the hook is deleted now or, if Procore is away, soon.
+
+        Args:
+            project_id: of Part3.
+            by_user_id: who says so.
+            end_authorization: theirs ends too, after the hook, if no other project uses it.
+        """
         async with self._database.transaction() as database:
             row = await database.fetchrow(rows.END, project_id)
             if row is None:
@@ -153,10 +168,15 @@ class ConnectionStore:
             place = place_of(row)
             users = list(dict.fromkeys([place.user_id, by_user_id]))
             await _order_removal(database, place, users)
-            await write_entry(database, entry("connection.ended", place, by_user_id))
+            ended = entry("connection.ended", place, by_user_id)
+            if end_authorization:
+                await order_ending(database, by_user_id, project_id)
+                ended = replace(ended, detail={**ended.detail, "ends_authorization": True})
+            await write_entry(database, ended)
         log.info("connection.ended", project_id=project_id)
         with suppress(TryLater):
             await self.remove_hooks(project_id)
+            await self._endings.carry_out(by_user_id)
 
     async def unlink(self, project_id: str, by_user_id: str) -> None:
         """Disconnect what was tied to the wrong Procore project, and have what came from it go.
@@ -287,11 +307,12 @@ class ConnectionStore:
         return False
 
     async def clean_up(self) -> None:
-        """Undo claims whose creator died, and delete hooks that are due to go."""
+        """Undo claims whose creator died; delete hooks and end authorizations that are to go."""
         for row in await self._database.fetch(rows.LIST_STALE_CLAIMS, 2 * CLAIM_LASTS_S):
             log.warning("connection.claim_undone", project_id=row["project_id"])
             await self._undo(place_of(row))
         await self.remove_hooks()
+        await self._endings.carry_out()
 
 
 async def _order_removal(database: Queries, place: HookPlace, user_ids: Sequence[str]) -> None:

@@ -145,8 +145,17 @@ class Connections(Protocol):
     ) -> None:
         """Keep that what was found gone is meant; raises NeedsPerson `not_connected`."""
 
-    async def disconnect(self, project_id: str, by_user_id: str) -> None:
-        """Stop both directions and remove the hook; once more is harmless. Raises TryLater."""
+    async def disconnect(
+        self, project_id: str, by_user_id: str, *, end_authorization: bool = False
+    ) -> None:
+        """Stop both directions and remove the hook; once more is harmless. Raises TryLater.
+
+        With `end_authorization` that of whoever says it ends too, if no other project uses it:
+        now or, if Procore is away, soon.
+        """
+
+    async def uses_of(self, user_id: str, *, but_not: str) -> Sequence[str]:
+        """Name the connected projects, but for one, that use a person's authorization."""
 
     async def unlink(self, project_id: str, by_user_id: str) -> None:
         """Disconnect, and have what came from the wrong Procore project marked as removed."""

@@ -1,5 +1,6 @@
 """Project settings, Integrations: the connection's state, its progress, disconnecting."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -81,6 +82,25 @@ def state_of(connection: ConnectionView | None, standing: Standing) -> PageState
     return standing.page_state
 
 
+@dataclass(frozen=True, slots=True)
+class OwnAuthorization:
+    """What becomes of the visitor's authorization when the project is disconnected."""
+
+    is_owner: bool
+    authorized: bool
+    used_by: Sequence[str] = ()  # other projects; where there is one it stays
+
+
+async def _own_authorization(
+    desk: Desk, visit: Visit, connection: ConnectionView | None
+) -> OwnAuthorization:
+    user_id = visit.session.user_id
+    if await desk.ports.grants.view(user_id) is None:
+        return OwnAuthorization(_owns(visit, connection), authorized=False)
+    used_by = await desk.ports.connections.uses_of(user_id, but_not=visit.project.id)
+    return OwnAuthorization(_owns(visit, connection), authorized=True, used_by=used_by)
+
+
 async def show_project(desk: Desk, request: Request) -> Response:
     """Show the project's connection, or how to make one."""
     visit = await member_of_project(desk, request)
@@ -91,6 +111,7 @@ async def show_project(desk: Desk, request: Request) -> Response:
         connection = None  # it was undone before anything came over: no trace stays
     state = state_of(connection, standing)
     asked = request.query_params.get("ask") if visit.may_connect else None
+    told_end = state == "disconnected" and request.query_params.get("ended") == "authorization"
     connected = state in ("backfilling", "connected", "attention")
     words, tone = STATE_WORDS[state]
     activity_path = visit.integrations_path.removesuffix("integrations") + "activity"
@@ -118,6 +139,10 @@ async def show_project(desk: Desk, request: Request) -> Response:
         may_unlink=_may_unlink(connection),
         may_own=connected and visit.may_connect and not _owns(visit, connection),
         came_over=came_over,
+        own=await _own_authorization(desk, visit, connection)
+        if asked == "disconnect" or told_end
+        else None,
+        told_end=told_end,
     )
 
 
@@ -165,15 +190,18 @@ async def choose_options(desk: Desk, request: Request) -> Response:
 
 
 async def disconnect_project(desk: Desk, request: Request) -> Response:
-    """Stop both directions; both copies stay."""
+    """Stop both directions; both copies stay. The visitor's authorization ends if they say so."""
     visit = await member_of_project(desk, request)
-    await own_form(desk, request, visit.session)
+    fields = await own_form(desk, request, visit.session)
     if not visit.may_connect:
         raise Refused(ONLY_CONTRACTORS, visit.session)
+    ends = fields.get("end_authorization") == "yes"
     connection = await desk.ports.connections.view(visit.project.id)
     if connection is not None:
-        await desk.ports.connections.disconnect(visit.project.id, visit.session.user_id)
-    return see(visit.integrations_path)
+        await desk.ports.connections.disconnect(
+            visit.project.id, visit.session.user_id, end_authorization=ends
+        )
+    return see(visit.integrations_path + ("?ended=authorization" if ends else ""))
 
 
 async def show_progress(desk: Desk, request: Request) -> Response:
