@@ -49,6 +49,8 @@ SERVE_ALL = {
     "sync_worker/measures.py COUNT_RETRIES_DUE": "counts for operators",
     "sync_worker/outbound/marker.py KEEP_INSTALL_KEY": "the installation's own key",
     "sync_worker/outbound/marker.py READ_INSTALL_KEY": "the installation's own key",
+    "sync_worker/gaps.py LIST_EVERYTHING": "after a gap in Kafka, whose is unknown",
+    "sync_worker/gaps.py ASK_FOR_ALL_RETURNS": "after a gap in Kafka, of all",
     "sync_worker/projects.py LAST_HEARD": "until when connections were heard of",
 }
 
