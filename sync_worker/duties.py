@@ -34,6 +34,10 @@ RETURNING project_id
 HOOK_AGAIN = """
 UPDATE mirror.projects SET hook_due_at = now() + make_interval(secs => $2) WHERE project_id = $1
 """
+HOOK_FOUND = """
+UPDATE mirror.projects SET hook_checked_at = now(), hook_state = $2, hook_message = $3
+WHERE project_id = $1
+"""
 # `wanted_at` too: a sweep under way began before the hook was mended
 SWEEP_NOW = """
 UPDATE mirror.sweeps SET due_at = now(), wanted_at = now(), retry_at = NULL WHERE project_id = $1
@@ -98,7 +102,9 @@ class Duties:
         except ConnectorError as error:
             log.warning("hook.not_checked", project_id=project_id, why=str(error))
             await self.postgres.execute(HOOK_AGAIN, project_id, HOOK_RETRY_S)
+            await self.postgres.execute(HOOK_FOUND, project_id, "unchecked", str(error))
             return True
+        await self.postgres.execute(HOOK_FOUND, project_id, state, None)
         if state != "ok":
             words = HOOK_WORDS.get(state, HOOK_WORDS["repaired"])
             event = "hook.missed" if state == "missed" else "hook.repaired"

@@ -30,6 +30,7 @@ LOOK_OUTCOMES = (
     "done",
     "busy",
     "stale",
+    "flipping",
     "not_connected",
     "not_authorized",
     "needs_reauthorization",
@@ -63,6 +64,7 @@ HELD_REASONS = (
     "outcome_unknown",
     "read_back_differs",
     "code_unmapped",
+    "too_many_writes",
 )
 COUNT_HELD = """
 SELECT coalesce(reason, 'other') AS reason, count(*) AS held

@@ -311,7 +311,7 @@ class Story:
         for row in person.browser.page.select("tbody tr"):
             link = row.select_one("td.title a")
             words = row.get_text(" ")
-            if link is not None and person.name in words and "Open" in words:
+            if link is not None and person.name in words and "In review" in words:
                 return str(link["href"]), " ".join(link.get_text(" ").split())
         message = f"nothing among the {register} waits for {person.name}"
         raise NotOnPage(message)

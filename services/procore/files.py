@@ -50,6 +50,10 @@ class FileNotWhole(TryLater):
         super().__init__(message, reason="file_unavailable")
 
 
+class FileEmpty(FileNotWhole):
+    """A whole answer without a byte: a fault of the storage, or a file that is empty in Procore."""
+
+
 class _TokenRefused(FileNotWhole):
     """A 401 to a call that carried an access token."""
 
@@ -258,7 +262,7 @@ async def _received(
         raise FileNotWhole(message)
     if arriving.size == 0:
         message = f"{name} arrived empty"
-        raise FileNotWhole(message)
+        raise FileEmpty(message)
     return FileBytes(arriving.sha256, arriving.size, _type_of(attachment, kind))
 
 

@@ -5,18 +5,24 @@ Labels in capitals are for people. Those in small letters are for Part3 itself: 
 `participants` (who may see a private record, by e-mail) and `rounds`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from schemas.records import File, Status
 from services.procore.models import Approver, Attachment, Rfi, Submittal, UserRef
 
+NOT_MIRRORED = "Files not mirrored"
+
 
 def extras_of(
-    source: Rfi | Submittal, attachments: list[Attachment], files: Mapping[str, File]
+    source: Rfi | Submittal,
+    attachments: list[Attachment],
+    files: Mapping[str, File],
+    empty: Collection[str] = (),
 ) -> dict[str, Any]:
     """Other fields by label; those in small letters are for Part3 itself, not for reading."""
-    pending = len({one.id for one in attachments} - files.keys())
+    pending = len({one.id for one in attachments} - files.keys() - set(empty))
+    without = sorted({one.name for one in attachments if one.id in empty})
     found: dict[str, Any] = dict(source.extras)
     if source.distribution:
         found["Distribution"] = ", ".join(sorted(user.name for user in source.distribution))
@@ -26,6 +32,8 @@ def extras_of(
         found["participants"] = sorted(
             {user.login.casefold() for user in everybody_of(source).values() if user.login}
         )
+    if without:
+        found[NOT_MIRRORED] = f"{', '.join(without)}: empty in Procore (0 bytes)"
     if pending:
         found["files_pending"] = pending
     if isinstance(source, Rfi) and source.answers is None:

@@ -145,6 +145,7 @@ OWN_FAULTS = (
     "file_unavailable",
     "file_origin_refused",
     "stale",
+    "flipping",
 )
 """Reasons that lie in the record itself, not in a side that is away: others go on without it."""
 

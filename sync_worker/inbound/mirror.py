@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -12,10 +13,11 @@ from schemas.records import File, Kind, Record, StoredRecord
 from services import failpoints
 from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.part3.client import Outdated
-from services.procore.files import FileBytes
+from services.procore.files import FileBytes, FileEmpty
 from services.procore.models import Attachment, Place, Rfi, Submittal
 from sync_worker.activity import as_json
 from sync_worker.inbound.content_version import with_content_version
+from sync_worker.inbound.flipping import MOST_FLIPS, WITHIN, lately, rests_until
 from sync_worker.inbound.partials import Partials, default_folder
 from sync_worker.inbound.revisions import chain_of, previous_of
 from sync_worker.inbound.rounds import Rounds, next_rounds
@@ -72,6 +74,20 @@ class StaleRead(TryLater):
         )
 
 
+class Flipping(TryLater):
+    """A record goes to and fro between states that Part3 has had, and rests for a while."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(
+            f"It changed to and fro between the same states more than {MOST_FLIPS} times in "
+            f"{WITHIN.seconds // 60} minutes, as if two programs undid each other's changes in "
+            f"Procore. Part3 keeps what it has until {until:%H:%M} UTC; then its state is brought "
+            "over by itself.",
+            reason="flipping",
+            not_before=until,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """Where a project's records are read, and by whose grant."""
@@ -116,7 +132,7 @@ class Mirror:
         remembered = await self._remembered(key, before, source)
         attachments = attachments_of(source)
         known = await self.records.known_files(key.project_id, [one.id for one in attachments])
-        missing = [one for one in attachments if one.id not in known]
+        missing = [one for one in attachments if one.id not in known.keys() | remembered.empty]
         record = await self._translated(key, source, known, before, remembered)
         if await self._is_of_the_same_second(key, before, record, source):
             raise StaleRead(key)
@@ -183,7 +199,9 @@ class Mirror:
         rounds: Rounds = ()
         if isinstance(source, Rfi):
             rounds = next_rounds(before.known_rounds, before.record, source)
-        return Remembered(previous_of(source, siblings), rounds if len(rounds) > 1 else ())
+        ids = [one.id for one in attachments_of(source)]
+        empty = await self.records.truly_empty(key.project_id, ids)
+        return Remembered(previous_of(source, siblings), rounds if len(rounds) > 1 else (), empty)
 
     async def _translated(
         self,
@@ -219,6 +237,7 @@ class Mirror:
         if record.content_version == before.content_version:
             await self.records.looked(key, fence, updated_at)
             return False
+        flips = await self._flips_with(key, fence, before, record)
         put = await self._put(key, fence, record, before.part3_version)
         failpoints.reach("l3")
         await self.records.keep(
@@ -230,10 +249,28 @@ class Mirror:
             source=source,
             updated_at=updated_at,
             rounds=rounds,
+            flips=flips,
         )
         failpoints.reach("l4")
         log.info("record.mirrored", kind=key.kind, procore_id=key.procore_id, number=record.number)
         return True
+
+    async def _flips_with(
+        self, key: Key, fence: int, before: Stored, record: Record
+    ) -> tuple[datetime, ...]:
+        """Return the record's flips with this put counted. Raises Flipping when it has to rest."""
+        flips = tuple(before.flips)
+        if before.record is None or before.content_version is None:
+            return flips
+        former, now = await self.records.was_put(key, record.content_version)
+        if not former:
+            return lately(flips, now)
+        until = rests_until(flips, now)
+        if until is None:
+            return (*lately(flips, now), now)
+        error = Flipping(until)
+        await self.records.park(key, fence, before, until, str(error))
+        raise error
 
     async def _put(self, key: Key, fence: int, record: Record, version: str | None) -> StoredRecord:
         """Put, minding what Part3 holds.
@@ -272,7 +309,13 @@ class Mirror:
     async def copy(self, reader: Reader, attachment: Attachment) -> File:
         """Bring one file to Part3. Raises TryLater; what has come by then is gone on with."""
         async with self.partials.place_of(reader.project_id, attachment.id) as path:
-            got = await self.procore.download(reader.place, attachment, path, whose=reader.whose)
+            try:
+                got = await self.procore.download(
+                    reader.place, attachment, path, whose=reader.whose
+                )
+            except FileEmpty:
+                await self.records.note_empty(reader.project_id, attachment.id)
+                raise
             file = File(
                 sha256=got.sha256,
                 name=attachment.name,

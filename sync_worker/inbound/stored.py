@@ -1,6 +1,7 @@
 """A record's row: what was last put into Part3, and every write of it fenced."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -20,13 +21,14 @@ from sync_worker.outbound.put_notes import note_put
 from sync_worker.outbound.seal_store import AfterReturn, compare, note_after_return
 
 READ = """
-SELECT record, content_version, part3_version, procore_updated_at, files_pending, rounds
+SELECT record, content_version, part3_version, procore_updated_at, files_pending, rounds, flips
 FROM mirror.records WHERE (project_id, kind, procore_id) = ($1, $2, $3)
 """
 KEEP = """
 UPDATE mirror.records SET number = $5, title = $6, status = $7, record = $8,
   content_version = $9, part3_version = $10, procore_updated_at = $11, files_pending = $12,
   chain = coalesce($13, chain), rounds = coalesce($14, rounds),
+  flips = $15, parked_until = NULL,
   not_mirrored_because = NULL, looked_at = now(), mirrored_at = now(),
   removed_at = CASE WHEN $7 = 'removed' THEN coalesce(removed_at, now()) END
 WHERE (project_id, kind, procore_id, fence) = ($1, $2, $3, $4)
@@ -41,6 +43,17 @@ LOOKED = """
 UPDATE mirror.records SET looked_at = now(), procore_updated_at = $5, not_mirrored_because = $6
 WHERE (project_id, kind, procore_id, fence) = ($1, $2, $3, $4)
 RETURNING 1
+"""
+# Told once for each rest, however often the record is looked at meanwhile.
+PARK = """
+UPDATE mirror.records SET parked_until = $5
+WHERE (project_id, kind, procore_id, fence) = ($1, $2, $3, $4)
+  AND (parked_until IS NULL OR parked_until <= now())
+RETURNING 1
+"""
+WAS_PUT = """
+SELECT now() AS at, EXISTS (SELECT 1 FROM mirror.seen_versions
+  WHERE (project_id, kind, procore_id, content_version) = ($1, $2, $3, $4)) AS before
 """
 # reads lag behind writes by up to about a minute; what was put earlier may be a state of then
 PUT_LATELY = """
@@ -74,6 +87,19 @@ NOTE_FILE = """
 INSERT INTO mirror.files (project_id, attachment_id, sha256, name, content_type, size)
 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
 """
+# Only once in five minutes: what is asked for in a burst is one try.
+NOTE_EMPTY = """
+INSERT INTO mirror.empty_files AS e (project_id, attachment_id) VALUES ($1, $2)
+ON CONFLICT (project_id, attachment_id) DO UPDATE SET tries = e.tries + 1, last_at = now()
+WHERE e.last_at < now() - interval '5 minutes'
+"""
+# An attachment never changes under its id, so this stays true.
+TRULY_EMPTY = """
+SELECT attachment_id FROM mirror.empty_files
+WHERE project_id = $1 AND attachment_id = ANY($2) AND tries >= $3
+  AND last_at - first_at >= make_interval(hours => $4)
+"""
+EMPTY_TRIES, EMPTY_HOURS = 5, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +112,7 @@ class Stored:
     procore_updated_at: datetime | None = None
     files_pending: int = 0
     rounds: list[dict[str, Any]] | None = None
+    flips: list[datetime] = field(default_factory=list)
 
     @property
     def known_rounds(self) -> Rounds:
@@ -122,6 +149,7 @@ class Records:
         source: Rfi | Submittal | None,
         updated_at: datetime | None,
         rounds: Rounds = (),
+        flips: Sequence[datetime] = (),
     ) -> None:
         """Note a put, tell of it, and wake what is held on the record. Raises FenceLost.
 
@@ -134,6 +162,7 @@ class Records:
             source: what Procore held, from a show or a list; None for a tombstone.
             updated_at: Procore's time of that state.
             rounds: an RFI's answer rounds; empty where they were not looked at.
+            flips: when former states were put again lately, this one perhaps included.
         """
         pending = int(record.extras.get("files_pending", 0))
         chain = chain_of(source) if source is not None else None
@@ -154,6 +183,7 @@ class Records:
                 pending,
                 chain,
                 msgspec.to_builtins(rounds) if rounds else None,
+                list(flips),
             )
             if kept is None:
                 raise FenceLost(key)
@@ -181,6 +211,23 @@ class Records:
         """Tell whether Part3 was given this very state within the last minute."""
         named = (key.project_id, key.kind, key.procore_id)
         return bool(await self._postgres.fetchval(PUT_LATELY, *named, content_version))
+
+    async def was_put(self, key: Key, content_version: str) -> tuple[bool, datetime]:
+        """Tell whether Part3 was ever given this very state, and the database's time."""
+        named = (key.project_id, key.kind, key.procore_id)
+        (row,) = await self._postgres.fetch(WAS_PUT, *named, content_version)
+        return row["before"], row["at"]
+
+    async def park(self, key: Key, fence: int, before: Stored, until: datetime, words: str) -> None:
+        """Note that a record rests until then, and tell it once."""
+        named = (key.project_id, key.kind, key.procore_id, fence)
+        async with self._postgres.transaction() as transaction:
+            if await transaction.fetchval(PARK, *named, until) is None:
+                return
+            kept = msgspec.convert(before.record, Record) if before.record else None
+            await note(
+                transaction, key.project_id, "record.parked", words, record=kept, reason="flipping"
+            )
 
     async def confirm(self, key: Key, fence: int) -> None:
         """Make sure that the record is still ours, and for as long as a put may take.
@@ -230,6 +277,18 @@ class Records:
             )
             for row in rows
         }
+
+    async def note_empty(self, project_id: str, attachment_id: str) -> None:
+        """Note that an attachment came without a byte, though nothing was wrong with the answer."""
+        await self._postgres.execute(NOTE_EMPTY, project_id, attachment_id)
+
+    async def truly_empty(self, project_id: str, attachment_ids: list[str]) -> frozenset[str]:
+        """Return, of these attachments, those that came empty again and again for a day."""
+        if not attachment_ids:
+            return frozenset()
+        limits = (EMPTY_TRIES, EMPTY_HOURS)
+        rows = await self._postgres.fetch(TRULY_EMPTY, project_id, attachment_ids, *limits)
+        return frozenset(row["attachment_id"] for row in rows)
 
     async def note_file(self, project_id: str, file: File) -> None:
         """Note that Part3 has an attachment's bytes."""

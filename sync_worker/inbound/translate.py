@@ -72,10 +72,12 @@ class Remembered:
     Attributes:
         previous_revision: Procore id of the revision just before, where it is mirrored.
         rounds: an RFI's answer rounds.
+        empty: ids of the attachments that have no bytes in Procore.
     """
 
     previous_revision: str | None = None
     rounds: Rounds = ()
+    empty: frozenset[str] = frozenset()
 
 
 NOTHING = Remembered()
@@ -113,7 +115,7 @@ def translate_rfi(
             assignees=tuple(_known(assignee.user) for assignee in rfi.assignees),
             replies=tuple(_reply(answer, rfi, people, files, return_ids) for answer in answers),
             files=_files(rfi.question_attachments, files),
-            extras=extras_of(rfi, every, files)
+            extras=extras_of(rfi, every, files, known.empty)
             | answers_owed(rfi)
             | rounds_told(known.rounds, [answer.id for answer in answers])
             | origin_told(rfi.connect_export_origin)
@@ -152,7 +154,7 @@ def translate_submittal(submittal: Submittal, files: Files, known: Remembered = 
             manager=_person(submittal.manager),
             workflow=tuple(_step(row, files) for row in rows),
             files=_files(submittal.attachments, files),
-            extras=extras_of(submittal, every, files)
+            extras=extras_of(submittal, every, files, known.empty)
             | turns_begun(rows)
             | unknown_status(
                 submittal.status_class.lower(), SUBMITTAL_STATUS, submittal_status(submittal)

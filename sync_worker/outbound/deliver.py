@@ -16,6 +16,7 @@ from services.procore.errors import NotAllowed, NotVisible, Refused
 from services.procore.models import Answer, Rfi, Submittal
 from services.procore.pacer import Priority
 from sync_worker.outbound import holds
+from sync_worker.outbound.breaker import MOST_WRITES, too_many_writes
 from sync_worker.outbound.carrying import Uploads, bring_files
 from sync_worker.outbound.check import DeliverResponse, check_return, is_closed
 from sync_worker.outbound.codes import NO_CODES, CodeBook, CodeMap
@@ -211,6 +212,10 @@ class Deliverer:
         )
         if isinstance(verdict, Hold):
             return await self._hold(answer, as_it_was_refused(errand.task, verdict))
+        if (writes := await self._memory.writes_lately(answer)) >= MOST_WRITES:
+            name = await self._memory.record_words(answer)
+            if (hold := too_many_writes(answer, name, writes)) is not None:
+                return await self._hold(answer, hold)
         await sending()
         upload_ids = await bring_files(
             answer,

@@ -10,6 +10,8 @@ from schemas.records import Kind, Person
 from schemas.returns import Return
 from services.postgres import Postgres
 from services.procore.models import Place
+from sync_worker.inbound.rounds import Rounds
+from sync_worker.outbound.breaker import WRITES_WITHIN_MIN
 from sync_worker.outbound.marker import install_key
 from sync_worker.outbound.versions import SeenVersion, seen_version
 
@@ -28,6 +30,16 @@ JOIN mirror.write_intents w USING (return_id)
 WHERE (s.project_id, s.kind, s.procore_id, s.author_user_id) = ($1, 'rfi', $2, $3)
   AND s.return_id <> $4 AND w.remote_id = s.remote_id
 ORDER BY s.sealed_at DESC, s.return_id LIMIT 1
+"""
+# every send counts, those of unknown outcome too; what a person took back before it went does not
+WRITES_LATELY = """
+SELECT coalesce(sum(w.sends), 0) FROM mirror.write_intents w
+JOIN mirror.deliveries d USING (return_id)
+WHERE (d.project_id, d.kind, d.procore_id) = ($1, $2, $3)
+  AND w.sent_at > now() - make_interval(mins => $4)
+"""
+ROUNDS = """
+SELECT rounds FROM mirror.records WHERE (project_id, kind, procore_id) = ($1, 'rfi', $2)
 """
 NEWER = """
 SELECT kind, number, record->>'revision' AS revision FROM mirror.records
@@ -79,8 +91,12 @@ class Memory(Protocol):
         """Name the author's earlier reply that this return corrects, or None.
 
         It does where its author read a thread that ends with that very reply: nobody has said
-        anything since, so nobody asked for a further one.
+        anything since, so nobody asked for a further one. A reply of an earlier round is corrected
+        by nothing: closed and reopened, the RFI asks anew, also without a word.
         """
+
+    async def writes_lately(self, answer: Return) -> int:
+        """Return how often the record was written to in the last `WRITES_WITHIN_MIN`."""
 
     async def app_missing(self, project_id: str, words: str) -> None:
         """Note that the company has no such app, so that no further call is spent on it."""
@@ -153,7 +169,15 @@ class PostgresMemory:
         seen = await self.seen(answer) if row is not None else None
         if row is None or not corrects(row["remote_id"], seen):
             return None
+        rounds = await self._postgres.fetchval(ROUNDS, answer.project_id, answer.procore_id)
+        if is_of_an_earlier_round(row["remote_id"], msgspec.convert(rounds or [], Rounds)):
+            return None
         return earlier_words(row["marker"], row["sealed_at"])
+
+    async def writes_lately(self, answer: Return) -> int:
+        """Return how often the record was written to in the last `WRITES_WITHIN_MIN`."""
+        named = (answer.project_id, answer.kind, answer.procore_id)
+        return int(await self._postgres.fetchval(WRITES_LATELY, *named, WRITES_WITHIN_MIN))
 
     async def app_missing(self, project_id: str, words: str) -> None:
         """Note it where the probe looks, which then tells when it is there again."""
@@ -173,6 +197,11 @@ def corrects(earlier_id: str, seen: SeenVersion | None) -> bool:
     if earlier_id not in seen.answered:
         return True  # they wrote both upon the same words
     return seen.answered[-1] == earlier_id
+
+
+def is_of_an_earlier_round(reply_id: str, rounds: Rounds) -> bool:
+    """Tell whether a reply was there before the present round of its RFI began."""
+    return bool(rounds) and reply_id in rounds[-1].before
 
 
 def earlier_words(marker: str, sealed_at: datetime) -> str:

@@ -284,3 +284,15 @@ async def test_a_notice_leaves_the_claim_of_a_look_under_way_and_asks_for_anothe
     await looks.done(look)
     (again,) = await bench.rows("looks")
     assert (again["claimed_by"], again["asked"], again["notice_id"]) == (None, 2, "n-2")
+
+
+async def test_whom_the_newest_notice_names_is_kept_for_the_look(bench: Bench) -> None:
+    await bench.intake.handle([record_of(from_procore(procore_user_id="9001"))])
+    (look,) = await bench.rows("looks")
+    assert look["changed_by"] == "9001"
+    newer = from_procore(procore_user_id="9009", notice_id="n-2")
+    await bench.intake.handle([record_of(newer)])
+    unnamed = from_procore(procore_user_id=None, notice_id="n-3")
+    await bench.intake.handle([record_of(unnamed)])
+    (look,) = await bench.rows("looks")
+    assert look["changed_by"] == "9009"

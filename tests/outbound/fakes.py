@@ -433,6 +433,7 @@ class FakeMemory:
     own: frozenset[str] = frozenset()
     newer: str | None = None
     earlier: str | None = None
+    writes: int = 0
 
     @classmethod
     def of(cls, record: Rfi | Submittal) -> "FakeMemory":
@@ -452,6 +453,9 @@ class FakeMemory:
 
     async def newer_revision(self, answer: Return) -> str | None:
         return self.newer
+
+    async def writes_lately(self, answer: Return) -> int:
+        return self.writes
 
     async def corrected(self, answer: Return) -> str | None:
         return self.earlier

@@ -300,3 +300,45 @@ async def test_part3_being_away_leaves_the_question_for_later(postgres: Postgres
     part3.down = False
     await asyncio.sleep(0.1)
     assert await ask_for_missed_returns(postgres, part3, every_s=60) == 1
+
+
+async def test_sends_to_a_record_count_for_ten_minutes(postgres: Postgres) -> None:
+    memory, answer = PostgresMemory(postgres), answer_to(rfi())
+    for n, minutes in enumerate((1, 9, 11)):
+        await ask(postgres, f"ret_{n}")
+        await postgres.execute(
+            "INSERT INTO mirror.write_intents (op_key, marker, return_id, operation, state, "
+            "sends, sent_at) VALUES ($1, $1, $1, 'rfi_reply', 'confirmed', 2, "
+            "now() - make_interval(mins => $2))",
+            f"ret_{n}",
+            minutes,
+        )
+    assert await memory.writes_lately(answer) == 4
+    assert await memory.writes_lately(answer_to(rfi(), procore_id="999")) == 0
+
+
+async def test_reopened_without_a_word_a_second_reply_is_no_correction(postgres: Postgres) -> None:
+    memory, answer = PostgresMemory(postgres), answer_to(rfi(), id="ret_2")
+    author = rfi().assignees[0].user
+    await ask(postgres, "ret_1")
+    await postgres.execute(
+        "INSERT INTO mirror.write_intents (op_key, marker, return_id, operation, state, remote_id) "
+        "VALUES ('k', 'P3-2222222222', 'ret_1', 'rfi_reply', 'confirmed', '91')"
+    )
+    await postgres.execute(
+        "INSERT INTO mirror.sealed_answers (return_id, project_id, kind, procore_id, remote_id, "
+        "author_user_id, seal, sealed_at) "
+        "VALUES ('ret_1', $1, 'rfi', '54321', '91', $2, '{}', now())",
+        PROJECT,
+        AMY.user_id,
+    )
+    async with postgres.transaction() as queries:
+        await note_version(queries, PROJECT, "v1", rfi(answers=(reply("91", author),)))
+    assert "2222222222" in (await memory.corrected(answer) or "")
+    await postgres.execute(
+        "INSERT INTO mirror.records (project_id, kind, procore_id, rounds) "
+        "VALUES ($1, 'rfi', '54321', $2)",
+        PROJECT,
+        [{"because": "opened"}, {"because": "reopened", "before": ["91"]}],
+    )
+    assert await memory.corrected(answer) is None

@@ -189,3 +189,51 @@ async def test_a_form_without_a_time_changes_nothing(
     await gina.press("Mark 1 record as removed", until=until)
     assert gina.status in (400, 403)
     assert world.connections.confirmed == []
+
+
+@pytest.mark.parametrize(
+    ("state", "message", "words"),
+    [
+        ("ok", None, "the webhook is in order"),
+        ("repaired", None, "was missing or changed and was set up again"),
+        ("created", None, "was missing or changed and was set up again"),
+        ("missed", None, "Procore had given up some notices"),
+        ("unchecked", "Procore answered 503.", "could not be checked"),
+    ],
+)
+async def test_it_says_how_the_hook_was_found(
+    gina: Visitor, world: World, mirror: Postgres, state: str, message: str | None, words: str
+) -> None:
+    await connect(world)
+    await all_over(mirror)
+    await gina.open(PAGE)
+    assert "The webhook has not been checked yet." in gina.text
+    await mirror.execute(
+        "UPDATE mirror.projects SET hook_checked_at = now(), hook_state = $1, hook_message = $2",
+        state,
+        message,
+    )
+    await gina.open(PAGE)
+    assert words in gina.text
+    assert (message or "Checked") in gina.text
+
+
+async def test_what_rests_and_what_is_empty_stands_there(
+    gina: Visitor, world: World, mirror: Postgres
+) -> None:
+    await connect(world)
+    await all_over(mirror)
+    await gina.open(PAGE)
+    assert "Nothing is left out." in gina.text
+    extras = {"Files not mirrored": "plan.pdf: empty in Procore (0 bytes)"}
+    record = {"private": False, "extras": extras}
+    await record_row(mirror, "rfi", "1001", number="12", title="Slab edge", record=record)
+    hidden = {"private": True, "extras": extras}
+    await record_row(mirror, "rfi", "1002", number="13", title="Claim", record=hidden)
+    await mirror.execute("UPDATE mirror.records SET parked_until = now() + interval '5 minutes'")
+    await gina.open(PAGE)
+    assert "2 records changed to and fro too often." in gina.text
+    assert "RFI 12 Slab edge , until" in gina.text
+    assert "RFI 12 is in step but for plan.pdf: empty in Procore (0 bytes)." in gina.text
+    assert "RFI 13 is in step but for a file that is empty in Procore." in gina.text
+    assert "Claim" not in gina.text

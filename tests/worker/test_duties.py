@@ -42,6 +42,9 @@ async def test_a_hook_in_order_lists_nothing(bench: Bench) -> None:
     assert await bench.worker.duties.mind_a_hook()
     assert not await bench.worker.duties.mind_a_hook()
     assert await bench.is_idle()
+    project = await bench.row("projects")
+    assert (project["hook_state"], project["hook_message"]) == ("ok", None)
+    assert project["hook_checked_at"] is not None
 
 
 @pytest.mark.parametrize("state", ["created", "repaired", "missed"])
@@ -58,6 +61,7 @@ async def test_a_mended_hook_lists_what_was_missed(bench: Bench, state: str) -> 
             return bench.shown("rfi", "1") is not None
 
         await bench.until(came)
+    assert (await bench.row("projects"))["hook_state"] == state
     assert ("hook.missed" if state == "missed" else "hook.repaired") in await bench.events()
 
 
@@ -68,6 +72,8 @@ async def test_a_hook_that_cannot_be_checked_is_soon_tried_again(bench: Bench) -
     assert await bench.worker.duties.mind_a_hook()
     soon = "SELECT hook_due_at < now() + interval '10 min' FROM mirror.projects"
     assert await bench.postgres.fetchval(soon)
+    project = await bench.row("projects")
+    assert (project["hook_state"], project["hook_message"]) == ("unchecked", "away")
 
 
 async def test_no_duty_waits_for_another(bench: Bench) -> None:

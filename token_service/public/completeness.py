@@ -41,6 +41,24 @@ COUNT_LIVE = """
 SELECT count(*) FROM mirror.records
 WHERE project_id = $1 AND record IS NOT NULL AND removed_at IS NULL
 """
+READ_HOOK = """
+SELECT hook_checked_at AS checked_at, hook_state AS state, hook_message AS message
+FROM mirror.projects WHERE project_id = $1 AND hook_checked_at IS NOT NULL
+"""
+READ_RESTING = """
+SELECT kind, number, title, coalesce((record->>'private')::boolean, true) AS hidden,
+  parked_until AS until
+FROM mirror.records WHERE project_id = $1 AND parked_until > now()
+ORDER BY parked_until, kind, procore_id LIMIT $2
+"""
+# A file without a byte leaves the rest of its record in step.
+READ_EMPTY_FILES = """
+SELECT kind, number, title, coalesce((record->>'private')::boolean, true) AS hidden,
+  record->'extras'->>$2 AS words
+FROM mirror.records WHERE project_id = $1 AND record->'extras' ? $2 AND removed_at IS NULL
+ORDER BY kind, number, procore_id LIMIT $3
+"""
+FILES_NOT_MIRRORED = "Files not mirrored"  # the label that the worker puts into extras
 # What was listed and needs no row of its own: drafts, and what cannot be read.
 READ_LEFT_OUT = """
 SELECT kind, reason, count(*) AS records,
@@ -65,6 +83,7 @@ HIDDEN_WORDS: Mapping[str, str] = {
     "file_missing": "Part3 did not hold the bytes of a file.",
     "removal_held": "It is in Procore's recycle bin; whether that is meant waits for a person.",
 }
+EMPTY_OF_A_PRIVATE = "a file that is empty in Procore"
 PRIVATE = "It is not equal yet, and private."
 
 
@@ -91,6 +110,24 @@ class Difference:
     words: str
     found_at: datetime
     repaired_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """How Procore's webhook for the project was found when it was last compared."""
+
+    checked_at: datetime
+    state: str  # ok, created, repaired, missed, unchecked
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resting:
+    """A record that changed to and fro too often, and is not put again before `until`."""
+
+    record_words: str
+    title: str
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +160,9 @@ class Completeness:
     standing: int  # differences that are not repaired
     removals: Removals | None
     left_out: Sequence[LeftOut]
+    hook: Hook | None = None  # None: not compared yet
+    resting: Sequence[Resting] = ()
+    empty_files: Sequence[tuple[str, str]] = ()  # a record's words, and which of its files
 
 
 async def read_comparisons(mirror: ProjectReads, project_id: str) -> list[Compared]:
@@ -140,6 +180,11 @@ async def read_completeness(mirror: ProjectReads, project_id: str) -> Completene
         live = await database.fetchval(COUNT_LIVE, project_id)
         words = (NUMBERS_SHOWN, DRAFT, UNREADABLE)
         left_out = await database.fetch(READ_LEFT_OUT, project_id, *words)
+        hook = await database.fetchrow(READ_HOOK, project_id)
+        resting = await database.fetch(READ_RESTING, project_id, NUMBERS_SHOWN)
+        empty = await database.fetch(
+            READ_EMPTY_FILES, project_id, FILES_NOT_MIRRORED, DIFFERENCES_LENGTH
+        )
     return Completeness(
         comparisons=_comparisons_of(comparisons),
         differences=[_difference_of(row) for row in differences],
@@ -148,6 +193,19 @@ async def read_completeness(mirror: ProjectReads, project_id: str) -> Completene
         left_out=[
             LeftOut(row["kind"], row["reason"], row["records"], row["numbers"] or ())
             for row in left_out
+        ],
+        hook=Hook(**dict(hook)) if hook else None,
+        resting=[
+            Resting(
+                record_words=record_words(row),
+                title="" if row["hidden"] else row["title"],
+                until=row["until"],
+            )
+            for row in resting
+        ],
+        empty_files=[
+            (record_words(row), EMPTY_OF_A_PRIVATE if row["hidden"] else row["words"])
+            for row in empty
         ],
     )
 

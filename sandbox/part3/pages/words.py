@@ -50,6 +50,7 @@ REASON_WORDS = {
     "record_closed": "It has been closed in Procore.",
     "record_removed": "It has been removed in Procore.",
     "code_unmapped": "This disposition has no counterpart in the Procore project yet.",
+    "too_many_writes": "The record was answered too often within a few minutes.",
     "file_rejected": "Procore did not take one of the files.",
     "rate_limited": "Procore asks us to slow down.",
     "procore_down": "Procore cannot be reached at the moment.",
@@ -59,7 +60,7 @@ REASON_WORDS = {
 }
 
 AUTHOR_MUST_AUTHORIZE = {"not_authorized", "needs_reauthorization"}
-AUTHOR_MAY_OVERRULE = {"question_changed", "already_answered", "record_closed"}
+AUTHOR_MAY_OVERRULE = {"question_changed", "already_answered", "record_closed", "too_many_writes"}
 NO_USE_OVERRULING = AUTHOR_MUST_AUTHORIZE | {"code_unmapped", "not_permitted", "record_removed"}
 REVIEWERS = {"prime_consultant", "consultant"}
 
