@@ -25,8 +25,6 @@ INSERTED = re.compile(r"\s*INSERT INTO [\w.]+\s*\(([^)]*)\)")
 # What no tenant is named in, and why that is right. A statement that answers one person's or one
 # project's question never belongs here.
 SERVE_ALL = {
-    "sync_worker/gaps.py LIST_EVERYTHING": "what Kafka lost may be of any project",
-    "sync_worker/gaps.py ASK_FOR_ALL_RETURNS": "what Kafka lost may be of any project",
     "token_service/__main__.py inline": "health: is there a table",
     "token_service/connections/rows.py LIST_CHANGED": "workers are told of every connection",
     "token_service/connections/rows.py LIST_STALE_CLAIMS": "housekeeping",
