@@ -335,6 +335,7 @@ async def disconnecting_keeps_both_copies(scene: Scene) -> None:
     question = dana.page.get_by_role("heading", name="Disconnect this project from Procore?")
     await expect(question).to_be_visible()
     await dana.expect_page("project-integrations", "connected")
+    await dana.page.get_by_label("Also end my authorization with Procore").uncheck()
     await dana.button("Disconnect").click()
     await dana.expect_page("project-integrations", "disconnected")
     assert await records_in_part3(scene) == scene.shared
