@@ -2,6 +2,7 @@ import base64
 import hashlib
 import hmac
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,3 +55,19 @@ def test_the_url_encodes_what_has_a_meaning_in_a_path() -> None:
         hook_url("https://x.test", "a/b c%?#é", 2)
         == "https://x.test/procore/a%2Fb%20c%25%3F%23%C3%A9/2"
     )
+
+
+def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[bytes] = []
+    really = hmac.compare_digest
+
+    def compare_digest(ours: bytes, sent: bytes) -> bool:
+        compared.append(ours)
+        return really(ours, sent)
+
+    monkeypatch.setattr(hmac, "compare_digest", compare_digest)
+    good = hook_secret(NEW.secret, "project-1", 1).encode()
+    for sent in ([good], [b"Bearer wrong"], []):
+        compared.clear()
+        is_hook_secret(RING, sent, "project-1", 1)
+        assert compared == [hook_secret(key.secret, "project-1", 1).encode() for key in (NEW, OLD)]

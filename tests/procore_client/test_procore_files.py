@@ -105,6 +105,17 @@ async def test_what_is_not_the_whole_file_is_fetched_again_later(
         )
 
 
+@pytest.mark.parametrize(
+    "answer", [httpx2.Response(403), httpx2.RemoteProtocolError("cut"), pdf(b"")]
+)
+async def test_no_error_tells_the_signed_address(answer: Any, tmp_path: Path) -> None:
+    with pytest.raises(FileNotWhole) as raised:
+        await procore_at(Side([answer])).download(
+            PLACE, attachment(f"{STORAGE}/a?signature=s3cr3t"), tmp_path / "f", whose=AMY
+        )
+    assert "s3cr3t" not in str(raised.value)
+
+
 async def test_an_html_file_may_be_html(tmp_path: Path) -> None:
     page = httpx2.Response(200, content=b"<html>", headers={"content-type": "text/html"})
     got = await procore_at(Side([page])).download(

@@ -1,0 +1,5 @@
+"""All seeded defects."""
+
+from tests.mutants import doors, mirroring, returns
+
+DEFECTS = (*returns.DEFECTS, *mirroring.DEFECTS, *doors.DEFECTS)
