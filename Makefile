@@ -19,7 +19,7 @@ LOCK_IMAGE = $(RUN) -m uv pip compile pyproject.toml $(1) --universal --python-v
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --output-file $(2)
 
 .DEFAULT_GOAL := help
-.PHONY: $(shell awk -F: '/^[a-z-]+:/ { print $$1 }' $(firstword help setup setup-browser prepare fmt lint types test test-unit test-stack demo up migrate schemas lock check-image bench-ingest refresh-storm faults soak clean $(MAKEFILE_LIST)))
+.PHONY: $(shell awk -F: '/^[a-z-]+:/ { print $$1 }' $(firstword $(MAKEFILE_LIST)))
 
 help: ## Show this list
 	@echo "make demo    plays the whole system; make test    checks all of it. Each sets up what it needs."

@@ -27,8 +27,11 @@ class RemovalsConfirmed(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
 
-class Connection(msgspec.Struct, frozen=True, kw_only=True):
-    """A Part3 project tied to one Procore company and project."""
+class Connection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A Part3 project tied to one Procore company and project.
+
+    What stands behind `options` is on the wire only where it says something.
+    """
 
     project_id: str  # Part3's
     state: ConnectionState

@@ -131,12 +131,15 @@ class Brake:
     async def back(self, key: Key) -> None:
         """Note that a record lies in the bin no longer: nothing waits for a person any more."""
         named = (key.project_id, key.kind, key.procore_id)
-        if await self._postgres.fetchval(FORGET, *named) != "held":
-            return
-        log.info("removal.back", kind=key.kind, procore_id=key.procore_id)
-        if not await self._postgres.fetchval(ANY_HELD, key.project_id):
-            words = "Nothing that went to Procore's recycle bin waits for a person any more."
-            await note(self._postgres, key.project_id, "removals.over", words)
+        async with self._postgres.transaction() as queries:
+            # one after the other, so that exactly one is the last and tells of it
+            await queries.fetchval(LOCK_PROJECT, key.project_id)
+            if await queries.fetchval(FORGET, *named) != "held":
+                return
+            log.info("removal.back", kind=key.kind, procore_id=key.procore_id)
+            if not await queries.fetchval(ANY_HELD, key.project_id):
+                words = "Nothing that went to Procore's recycle bin waits for a person any more."
+                await note(queries, key.project_id, "removals.over", words)
 
 
 async def _tell(queries: Queries, project_id: str, burst: Burst) -> None:
