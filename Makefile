@@ -58,7 +58,7 @@ migrate: $(READY) ## Bring the database of DATABASE_URL up to date
 
 setup: $(READY) prepare ## Everything that demo needs, downloaded beforehand
 
-setup-browser: $(READY) ## A Chromium for the page tests, unless one is installed
+setup-browser: $(READY) ## A Chromium for the page tests and a promtool for the alerts', unless installed
 	@$(RUN) -m deploy.local.prepare --browser
 
 prepare: $(READY)

@@ -28,6 +28,8 @@ SERVE_ALL = {
     "token_service/__main__.py inline": "health: is there a table",
     "token_service/connections/rows.py LIST_CHANGED": "workers are told of every connection",
     "token_service/connections/rows.py LIST_STALE_CLAIMS": "housekeeping",
+    "token_service/measures.py COUNT_GRANTS": "metrics: counts alone, which name nobody",
+    "token_service/measures.py COUNT_HOOKS": "metrics: counts alone, which name nobody",
     "token_service/grants/pending.py TAKE_ENDED": "housekeeping: each is revoked for its owner",
     "token_service/grants/store.py LIST_OLD_GRANTS": "housekeeping: idle grants are kept warm",
     "token_service/grants/store.py LIST_OTHER_KEYS": "housekeeping: sealed again, row by row",

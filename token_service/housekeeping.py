@@ -42,6 +42,7 @@ class Housekeeping:
         grants: Grants,
         connections: ConnectionStore,
         sessions: SessionStore,
+        measure: Callable[[], Awaitable[object]],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -49,6 +50,7 @@ class Housekeeping:
         self._grants = grants
         self._monotonic = monotonic
         self._duties = (
+            Duty("measures", 15.0, measure),
             Duty("connections", 15.0, connections.clean_up),
             Duty("unchosen_grants", 60.0, self.tidy_grants),
             Duty("ended_visits", 300.0, sessions.forget_ended),

@@ -130,6 +130,7 @@ def assemble(settings: Settings, outside: Outside) -> Services:
             grants=people,
             connections=connections,
             sessions=sessions,
+            measure=partial(measures.read, outside.database),
         ),
     )
 

@@ -8,6 +8,7 @@ import threading
 
 from deploy.local.browser import BrowserMissing, ensure_chromium
 from deploy.local.jars import DownloadFailed, kafka_class_path
+from deploy.local.promtool import ensure_promtool
 from deploy.local.runs import DATA_FOLDER
 from deploy.local.servers import named_kafka
 
@@ -19,6 +20,7 @@ def main(arguments: list[str]) -> int:
             kafka_class_path(DATA_FOLDER / "cache", threading.Event())
         if "--browser" in arguments:
             ensure_chromium()
+            ensure_promtool()
     except (DownloadFailed, BrowserMissing) as error:
         print(error, file=sys.stderr)
         return 1
