@@ -13,8 +13,9 @@ from services.errors import TryLater
 from services.postgres import Postgres
 from sync_worker.keeping import Owed
 
-LEASE_S = 120.0
-RENEW_EVERY_S = 30.0
+LEASE_S = 40.0
+RENEW_EVERY_S = 10.0
+"""Three renewals may fail before a lease lapses under a worker that lives."""
 
 MAKE_RECORDS = """
 INSERT INTO mirror.records (project_id, kind, procore_id)

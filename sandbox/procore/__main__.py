@@ -56,6 +56,7 @@ def server_of(app: ASGIApp) -> Server:
             lifespan="off",
             timeout_graceful_shutdown=3,
             server_header=False,
+            date_header=False,  # the application's: it is of the stand-in's own clock
         )
     )
 

@@ -11,7 +11,9 @@ from services.postgres import Postgres
 from sync_worker.backoff import backoff_s
 from sync_worker.inbound.settling import AwaitedReply, Moments, Seen, answered_by
 
-LEASE_S = 180.0
+LEASE_S = 40.0
+"""How long a claim outlives its worker; renewed at every quarter of it while work goes on."""
+
 MOST_SUBMITTALS = 50
 """One list call reads so many; beyond, its address would grow too long for some proxies."""
 

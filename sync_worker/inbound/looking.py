@@ -228,10 +228,15 @@ class Looking:
         self._owed.add(lambda: self._give_back(batch, error))
 
     async def _take(self, batch: list[Look]) -> None:
-        reader = await self._projects.reader(batch[0].project_id)
-        if reader is None:
-            await self._give_back(batch, TryLater("not connected", reason="not_connected"))
-            return
+        # renewed from the first moment: to find out who reads may take longer than a claim lasts
+        async with renewed(lambda: self._looks.renew(batch), every_s=RENEW_EVERY_S):
+            reader = await self._projects.reader(batch[0].project_id)
+            if reader is None:
+                await self._give_back(batch, TryLater("not connected", reason="not_connected"))
+                return
+            await self._lease_and_look(reader, batch)
+
+    async def _lease_and_look(self, reader: Reader, batch: list[Look]) -> None:
         project_id, kind = batch[0].project_id, batch[0].kind
         # leased before they are read: what another worker is at costs no call, and no state that
         # was read earlier can be put after one that was read later
@@ -242,13 +247,10 @@ class Looking:
         mine = [look for look in batch if look.procore_id in fences]
         if not mine:
             return
-
-        async def renew() -> None:
-            await self._looks.renew(mine)
-            await self._leases.renew(project_id, kind, fences)
-
         try:
-            async with renewed(renew, every_s=RENEW_EVERY_S):
+            async with renewed(
+                lambda: self._leases.renew(project_id, kind, fences), every_s=RENEW_EVERY_S
+            ):
                 failpoints.reach("l1")
                 await self._look(reader, mine, fences)
         finally:

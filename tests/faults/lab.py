@@ -342,8 +342,6 @@ async def _stop_all_but_servers(run: Run) -> None:
 async def _connect(lab: Lab) -> None:
     """Connect the project, with Maya's authorization there and limits that are not the subject."""
     site = lab.site
-    # Alike, as the stand-in's `Date` does not follow its clock, so that a moved one makes a short
-    # window look like the long one.
     generous = {"rate_limit_hourly": 1_000_000, "rate_limit_spike": 1_000_000}
     answer = await site.http.post(f"{site.stack.procore}/_sandbox/switches", json=generous)
     answer.raise_for_status()

@@ -8,6 +8,7 @@ import pytest
 
 from services.errors import TryLater
 from services.procore.errors import NotAllowed, Refused
+from sync_worker.inbound import look_store, looking
 from sync_worker.inbound.look_store import Look, Room
 from sync_worker.inbound.looking import BACKFILLS_AT_ONCE, PER_PROJECT
 from tests.worker.bench import Bench
@@ -381,7 +382,7 @@ async def test_a_claim_is_renewed_until_its_work_ends(bench: Bench) -> None:
     await bench.worker.looks.renew([look])
     assert await bench.replica("w-2").looks.claim(Room()) == []
     left = await bench.postgres.fetchval(
-        "SELECT due_at > now() + interval '1 min' FROM mirror.looks"
+        "SELECT due_at > now() + interval '30 s' FROM mirror.looks"
     )
     assert left is True
 
@@ -394,3 +395,72 @@ async def test_a_look_given_back_is_not_renewed(bench: Bench) -> None:
     await bench.worker.looks.renew([look])
     soon = await bench.postgres.fetchval("SELECT due_at < now() + interval '5 s' FROM mirror.looks")
     assert soon is True
+
+
+@pytest.mark.parametrize("slow", ["reader", "rfi"])
+async def test_a_look_that_lasts_longer_than_its_claim_stays_with_its_worker(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, slow: str
+) -> None:
+    # a claim of 1.5 s renewed every 0.1 s stands for one of 40 s renewed every 10 s
+    monkeypatch.setattr(look_store, "LEASE_S", 1.5)
+    monkeypatch.setattr(looking, "RENEW_EVERY_S", 0.1)
+    await bench.connect()
+    bench.procore.hold("rfi", rfi_json(1))
+    reached, let_go = asyncio.Event(), asyncio.Event()
+
+    async def stay(*_: Any) -> None:
+        reached.set()
+        await let_go.wait()
+
+    if slow == "rfi":
+        bench.procore.on["rfi"] = stay
+    else:
+        read = bench.worker.projects.reader
+
+        async def reader(project_id: str) -> Any:
+            await stay()
+            return await read(project_id)
+
+        monkeypatch.setattr(bench.worker.projects, "reader", reader)
+    await bench.want("rfi", "1")
+    async with bench.worker.running(sweeping=False):
+        await reached.wait()
+        claimed = await bench.row("looks", procore_id="1")
+        await asyncio.sleep(2.0)  # longer than the claim
+        assert await bench.replica("w-2").looks.claim(Room()) == []
+        kept = await bench.row("looks", procore_id="1")
+        assert (kept["claimed_by"], kept["due_at"] > claimed["due_at"]) == ("w-1", True)
+        let_go.set()
+        await bench.until(bench.nothing_to_look_at)
+    assert len(bench.procore.asked("rfi")) == 1
+
+
+async def test_what_a_dead_worker_was_at_is_another_ones_within_45_seconds(bench: Bench) -> None:
+    await bench.connect()
+    bench.procore.hold("rfi", rfi_json(1))
+    bench.procore.on["rfi"] = lambda *_: asyncio.Event().wait()
+    await bench.want("rfi", "1")
+    async with bench.worker.until_killed():
+
+        async def at_it() -> bool:
+            return bool(bench.procore.asked("rfi"))
+
+        await bench.until(at_it)
+        # a cancelled loop gives its lease back, a killed process does not
+        held = await bench.row("records", procore_id="1")
+        claimed = await bench.row("looks", procore_id="1")
+    bench.procore.on.clear()
+    await bench.postgres.execute(
+        "UPDATE mirror.records SET lease_owner = $1, lease_until = $2", "w-1", held["lease_until"]
+    )
+    await bench.postgres.execute(
+        "UPDATE mirror.looks SET claimed_by = $1, due_at = $2", "w-1", claimed["due_at"]
+    )
+    other = bench.replica("w-2")
+    assert await other.looks.claim(Room()) == []
+    pass_s = "- interval '45 seconds'"
+    await bench.postgres.execute(f"UPDATE mirror.records SET lease_until = lease_until {pass_s}")  # noqa: S608 - a constant
+    await bench.postgres.execute(f"UPDATE mirror.looks SET due_at = due_at {pass_s}")  # noqa: S608 - a constant
+    async with other.running(sweeping=False):
+        await bench.until(bench.nothing_to_look_at)
+    assert bench.shown("rfi", "1") is not None

@@ -13,6 +13,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from sandbox.procore.rest.rates import SPIKE_S
+from services.procore.waiting import seconds_until_reset
 from tests.sandbox.procore.site import CLIENT_ID, CLIENT_SECRET, MANAGER, REDIRECT
 from tests.sandbox.procore.test_procore_webhooks import SECRET, Receiver, receiver
 
@@ -178,3 +180,19 @@ async def test_the_clock_is_moved_and_stays_moved_over_a_restart(tmp_path: Path)
     async with running(tmp_path) as again:
         moved = await again.order("clock", {"advance_s": 60})
         assert moved == {"now": "2030-01-01T00:01:00Z", "frozen": True}
+
+
+async def test_every_answer_is_dated_by_the_clock_that_is_moved(tmp_path: Path) -> None:
+    async with running(tmp_path) as program:
+        await program.order("switches", {"rate_limit_spike": 3})
+        seeded = await program.order("seed", {"rfis": 1, "submittals": 0})
+        await program.order("clock", {"set": "2030-01-01T00:00:00Z", "frozen": True})
+        await program.log_in()
+        answer = await program.rfis(seeded)
+        assert answer.headers.get_list("date") == ["Tue, 01 Jan 2030 00:00:00 GMT"]
+        # what a client makes of both: the short window stays short
+        left_s = seconds_until_reset(answer.headers)
+        assert left_s is not None
+        assert 0 < left_s <= SPIKE_S + 1
+        storage = await program.http.get(f"{program.told['storage_url']}/nothing")
+        assert storage.headers.get_list("date") == answer.headers.get_list("date")
