@@ -47,8 +47,8 @@ async def one_record_in_a_hundred_is_poison(work: Work) -> None:
     item = await work.rfi("Poisoned")
     payload, _ = await event_of(work, item)
     for one in range(99):
-        # this version of the payload names an event by a number, and has no ulid
-        assert await post_procore_event(work, item, id=int(payload["id"]) + 1_000_000 + one) == 204
+        # version 4.0 of the payload has the ULID as its id
+        assert await post_procore_event(work, item, id=f"{payload['id'][:-3]}{one:03d}") == 204
         if one == 50:
             await _poison(lab, PROJECT_ID.encode(), 1)
     await work.rename(item)

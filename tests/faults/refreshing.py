@@ -40,7 +40,7 @@ async def _answer_is_lost(work: Work) -> None:
     await lab.revive()
     await site.until_return(answer.return_id, "held")
     lab.reached["asked to authorize again"] += 1
-    await site.authorize(site.maya)
+    await site.maya.authorize()  # she is still logged in to Part3
     await work.settled()
 
 
