@@ -4,10 +4,12 @@ import logging
 
 import click
 
+from connector.completing import completion
 from connector.demo.command import demo
 from connector.diagnosis import doctor
-from connector.mending import replay, resync
+from connector.mending import resync
 from connector.preparing import migrate, topics
+from connector.replaying import replay
 from connector.reporting import status
 from connector.rotating import rotate
 from connector.waiting import wait
@@ -28,7 +30,7 @@ def main() -> None:
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
-for command in (migrate, topics, wait, doctor, status, resync, replay, rotate, demo):
+for command in (migrate, topics, wait, doctor, status, resync, replay, rotate, completion, demo):
     main.add_command(command)
 
 if __name__ == "__main__":

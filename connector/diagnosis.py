@@ -115,7 +115,8 @@ async def _examine(around: Surroundings) -> list[Finding]:
             ("part3", lambda: _part3(client, around)),
             ("procore login", answers(around.procore_login_url)),
             ("procore api", answers(around.procore_api_url)),
-            ("clock", lambda: _clock(client, around.part3_api_url)),
+            ("clock", lambda: _clock(client, around.part3_api_url, "Part3")),
+            ("clock, procore", lambda: _clock(client, around.procore_api_url, "Procore")),
             ("gateway", lambda: _ready(client, around.gateway_url, "GATEWAY_PUBLIC_URL")),
             ("token service, pages", lambda: _ready(client, around.pages_url, "PUBLIC_URL")),
             *(
@@ -220,7 +221,7 @@ async def _internal(client: httpx2.AsyncClient, url: str, around: Surroundings) 
     return f"{words}, accepts our service token"
 
 
-async def _clock(client: httpx2.AsyncClient, url: str) -> str:
+async def _clock(client: httpx2.AsyncClient, url: str, whose: str) -> str:
     answer = await _get(client, url)
     try:
         theirs = parsedate_to_datetime(answer.headers.get("date", ""))
@@ -230,8 +231,8 @@ async def _clock(client: httpx2.AsyncClient, url: str) -> str:
         theirs = theirs.replace(tzinfo=UTC)
     skew_s = abs((datetime.now(UTC) - theirs).total_seconds())
     if skew_s > MOST_SKEW_S:
-        raise Ill(f"{skew_s:.0f} s apart from Part3's", "Synchronise this host's clock (NTP).")
-    return f"within {skew_s:.0f} s of Part3's"
+        raise Ill(f"{skew_s:.0f} s apart from {whose}'s", "Synchronise this host's clock (NTP).")
+    return f"within {skew_s:.0f} s of {whose}'s"
 
 
 async def _get(

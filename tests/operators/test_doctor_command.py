@@ -17,6 +17,7 @@ EVERYTHING = {
     "procore login",
     "procore api",
     "clock",
+    "clock, procore",
     "gateway",
     "token service, pages",
     "token service, internal",

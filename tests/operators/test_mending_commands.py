@@ -190,3 +190,29 @@ async def test_replay_of_one_and_of_all_at_once_is_misuse(database: str) -> None
     command = ("replay", "--all", "--project", "prj_well")
     ended = await connector(*command, environment={"DATABASE_URL": database})
     assert ended.code == 2
+
+
+@pytest.mark.parametrize(
+    ("filters", "woken"),
+    [
+        (("--reason", "not_authorized"), {"looks": 0, "sweeps": 0, "returns": 1, "projects": 0}),
+        (("--reason", "app_not_installed"), {"looks": 0, "sweeps": 0, "returns": 0, "projects": 1}),
+        (("--kind", "rfi"), {"looks": 1, "sweeps": 1, "returns": 0, "projects": 0}),
+        (("--record", "rfi:1"), {"looks": 1, "sweeps": 0, "returns": 0, "projects": 0}),
+        (("--return", "ret_held"), {"looks": 0, "sweeps": 0, "returns": 1, "projects": 0}),
+        (("--return", "ret_other"), {"looks": 0, "sweeps": 0, "returns": 0, "projects": 0}),
+        (("--dry-run",), {"looks": 0, "sweeps": 0, "returns": 0, "projects": 0}),
+    ],
+)
+async def test_replay_wakes_only_what_the_filters_leave(
+    database: str, rows: asyncpg.Connection, filters: tuple[str, ...], woken: dict[str, int]
+) -> None:
+    ended = await connector("replay", "--all", *filters, environment={"DATABASE_URL": database})
+    assert ended.code == 0, ended.said
+    assert await due(rows) == woken
+
+
+async def test_a_replay_whose_filters_exclude_each_other_is_misuse(database: str) -> None:
+    for filters in (("--kind", "submittal", "--record", "rfi:1"), ("--dead-letters", "--kind=rfi")):
+        ended = await connector("replay", *filters, environment={"DATABASE_URL": database})
+        assert ended.code == 2, ended.said

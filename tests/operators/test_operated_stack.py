@@ -101,7 +101,7 @@ async def test_the_doctor_finds_nothing_on_a_healthy_system(operated: Site) -> N
         ("gateway", {"gateway"}),
         ("token-service", {"token service, pages", "token service, internal"}),
         ("part3", {"part3", "clock"}),
-        ("procore", {"procore login", "procore api"}),
+        ("procore", {"procore login", "procore api", "clock, procore"}),
     ],
 )
 async def test_the_doctor_names_what_is_down(operated: Site, program: str, named: set[str]) -> None:
@@ -171,25 +171,35 @@ async def test_resync_of_a_project_repairs_all_of_it(operated: Site) -> None:
         await operated.until_titled(kind, name, title)
 
 
-async def test_a_dead_letter_is_shown_and_handed_in_again(operated: Site) -> None:
-    key = Reader(operated.stack.environment).key_ring("WEBHOOK_SECRET_KEYS").first
-    answer = await operated.http.post(
-        f"{operated.stack.gateway}/procore/{PROJECT_ID}/1",
-        content=b'{"cannot be": ',
+async def bury(site: Site, body: bytes) -> None:
+    """Have the gateway bury a delivery that nobody can read."""
+    key = Reader(site.stack.environment).key_ring("WEBHOOK_SECRET_KEYS").first
+    answer = await site.http.post(
+        f"{site.stack.gateway}/procore/{PROJECT_ID}/1",
+        content=body,
         headers={"authorization": hook_secret(key.secret, PROJECT_ID, 1)},
     )
     assert answer.is_success
+
+
+async def test_a_dead_letter_is_shown_and_handed_in_again(operated: Site) -> None:
+    await bury(operated, b'{"cannot be": ')
     shown = await operate(operated, "replay", "--dead-letters")
     assert shown.code == 0, shown.said
     assert f"/procore/{PROJECT_ID}/1: not_json" in shown.out
+    handed: set[str] = set()
     for _ in "ab":  # still unreadable, it is buried anew, and not handed in twice the next time
         ended = await operate(operated, "replay", "--dead-letters", "--project", PROJECT_ID)
-        assert (ended.code, "Of 1 dead letters: 1 taken." in ended.out) == (0, True), ended.said
+        assert ended.code == 0, ended.said
+        handed.update(line for line in ended.out.splitlines() if line.startswith("Of "))
+    (said,) = handed
+    assert said.endswith(" taken.")
     others = await operate(operated, "replay", "--dead-letters", "--project", "prj_other")
     assert "There are no dead letters." in others.out
 
 
 async def test_a_gateway_that_is_away_leaves_dead_letters_where_they_are(operated: Site) -> None:
+    await bury(operated, b'{"nor can": ')
     gateway = operated.stack.program("gateway")
     gateway.kill()
     try:
@@ -197,7 +207,8 @@ async def test_a_gateway_that_is_away_leaves_dead_letters_where_they_are(operate
     finally:
         await gateway.start()
     assert ended.code == 1
-    assert "1 not reached" in ended.out
+    assert " not reached" in ended.out
+    assert " taken" not in ended.out
 
 
 async def with_keys(site: Site, keys: str) -> None:
