@@ -7,7 +7,7 @@ PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 pyth
 
 RUN := .venv/bin/python
 READY := .venv/.in-step-with-the-lock
-CODE := schemas services webhook_gateway token_service sync_worker connector sandbox deploy tests $(wildcard bench)
+CODE := schemas services webhook_gateway token_service sync_worker connector sandbox deploy simulation tests $(wildcard bench)
 PYTEST := $(RUN) -m pytest
 # Three processes on two processors: tests of whole systems mostly wait. PROCESSES=0: one after the other.
 PROCESSES ?= 3
@@ -37,6 +37,9 @@ test-unit: $(READY) ## The tests that need no server and no browser
 
 test-stack: $(READY) setup-browser prepare ## The tests of all programs together
 	$(PYTEST) -m "stack" $(ARGS)
+
+simulate: $(READY) ## Histories of faults from seeds (SEEDS=10000; SEED=123 prints one)
+	@PYTHONHASHSEED=0 $(RUN) -m simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000)) $(ARGS)
 
 lint: $(READY) ## Rules of the code and its layout
 	$(RUN) -m ruff check $(CODE)

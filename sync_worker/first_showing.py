@@ -95,6 +95,10 @@ class FirstShowing:
             if isinstance(source, Submittal)
             else translate_rfi(source, files, {})
         )
+        try:
+            await self.records.confirm(key, fence, source.updated_at)
+        except FenceLost:
+            return None
         return _Fresh(key, fence, source, record)
 
     async def _put(self, project_id: str, fresh: list[_Fresh]) -> frozenset[str]:

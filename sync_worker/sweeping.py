@@ -84,6 +84,7 @@ class Sweeping:
         projects: Projects,
         listings: Listings,
         wake_looks: Callable[[], None],
+        longest_rest_s: float = LONGEST_REST_S,
     ) -> None:
         self._listings = listings
         self._procore = procore
@@ -92,6 +93,7 @@ class Sweeping:
         self._first_showing = first_showing
         self._projects = projects
         self._wake_looks = wake_looks
+        self._longest_rest_s = longest_rest_s
         self._woken = asyncio.Event()
         self._stopping = False
         self._under_way = {False: 0, True: 0}
@@ -145,7 +147,7 @@ class Sweeping:
 
     async def _rest(self) -> None:
         try:
-            async with asyncio.timeout(LONGEST_REST_S):
+            async with asyncio.timeout(self._longest_rest_s):
                 _ = await self._woken.wait()
         except TimeoutError:
             return

@@ -105,6 +105,11 @@ def _file_name(request: Request) -> str:
     return name
 
 
+def _wants_only_new(request: Request) -> bool:
+    """If-None-Match: * asks for a record to be created, never replaced."""
+    return request.headers.get("if-none-match") == "*"
+
+
 class Api:
     """One method an operation; the project is looked up first in each."""
 
@@ -133,7 +138,12 @@ class Api:
                 f"The body is {record.kind} {record.procore_id}, the path is another record.",
                 procore_id=record.procore_id,
             )
-        put = self._house.records.put(project_id, record, if_match=request.headers.get("if-match"))
+        put = self._house.records.put(
+            project_id,
+            record,
+            if_match=request.headers.get("if-match"),
+            only_new=_wants_only_new(request),
+        )
         status = 201 if put.created else 200
         return _json(put.record, status, ETag=f'"{put.record.version}"')
 
@@ -159,12 +169,14 @@ class Api:
         records = body.get("records")
         if not isinstance(records, list) or len(records) > MAX_BATCH:
             raise Problem(422, f"records: a list of {MAX_BATCH} at most.")
-        return _json({"results": [self._put_one(project_id, record) for record in records]})
+        only_new = _wants_only_new(request)
+        results = [self._put_one(project_id, record, only_new=only_new) for record in records]
+        return _json({"results": results})
 
-    def _put_one(self, project_id: str, raw: Any) -> object:
+    def _put_one(self, project_id: str, raw: Any, *, only_new: bool) -> object:
         try:
             record = msgspec.convert(raw, Record)
-            return self._house.records.put(project_id, record).record
+            return self._house.records.put(project_id, record, only_new=only_new).record
         except msgspec.ValidationError as error:
             named = raw.get("procore_id") if isinstance(raw, dict) else None
             procore_id = named if isinstance(named, str) else None

@@ -94,7 +94,14 @@ class Records:
             raise Problem(404, f"Part3 holds no {kind} {procore_id}.", procore_id=procore_id)
         return record
 
-    def put(self, project_id: str, record: Record, *, if_match: str | None = None) -> Put:
+    def put(
+        self,
+        project_id: str,
+        record: Record,
+        *,
+        if_match: str | None = None,
+        only_new: bool = False,
+    ) -> Put:
         """Create or replace; the same again changes nothing, not even the version."""
         self._check_files(project_id, record)
         body = msgspec.json.encode(record)
@@ -104,6 +111,12 @@ class Records:
                 # also with an old If-Match: this very put was applied, only its answer was lost
                 self._note("record.unchanged", project_id, record, held["version"])
                 return Put(record=_stored(held), created=False)
+            if only_new and held is not None:
+                raise Problem(
+                    412,
+                    f"Part3 holds version {held['version']} of this {record.kind} already.",
+                    procore_id=record.procore_id,
+                )
             if if_match is not None and not _matches(if_match, held):
                 version = held["version"] if held else "none"
                 raise Problem(

@@ -6,7 +6,7 @@ loop goes on polling, so the worker stays in its group; offsets only go forward.
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -72,6 +72,8 @@ class NoticeConsumer:
             within the session timeout gets its partitions back at once.
         handle: makes a batch durable elsewhere. What it raises gets the same batch again.
         on_gap: told when records were lost to retention or the topic was made anew.
+        how: how it consumes.
+        connect: makes a member of the group; anything but aiokafka's is a model of it.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class NoticeConsumer:
         handle: Handle,
         on_gap: OnGap = log_gap,
         how: ConsumerSettings | None = None,
+        connect: Callable[..., Any] = group_consumer,
     ) -> None:
         self._settings = settings
         self._topics = [settings.topic_prefix + topic for topic in topics]
@@ -92,6 +95,7 @@ class NoticeConsumer:
         self._handle = handle
         self._on_gap = on_gap
         self._how = how or ConsumerSettings()
+        self._connect = connect
         self._consumer: Any = None
         self._lanes: dict[Any, Lane] = {}
         self._paused: set[Any] = set()
@@ -141,7 +145,7 @@ class NoticeConsumer:
     # One membership of the group, from joining it to leaving it or losing Kafka.
 
     async def _one_membership(self, stop: asyncio.Event) -> None:
-        consumer = group_consumer(
+        consumer = self._connect(
             self._settings,
             group_id=self._group_id,
             instance_id=self._instance_id,

@@ -71,25 +71,30 @@ class Part3:
         """Create or replace what the GC owns of a record.
 
         Raises:
-            Outdated: Part3 holds a newer version than `if_match`.
+            Outdated: Part3 holds a newer version than `if_match`, or any where that is None.
             Part3Refused: it names files that are not stored, or is otherwise wrong.
         """
         answer = await self._ask(
             "PUT",
             _record(project_id, record.kind, record.procore_id),
             content=msgspec.json.encode(record),
-            headers={"if-match": if_match} if if_match else {},
+            # unconditional, a put that is executed late would replace what came after it
+            headers={"if-match": if_match} if if_match else {"if-none-match": "*"},
         )
         return _read(answer, StoredRecord)
 
     async def put_records(
         self, project_id: str, records: Sequence[Record]
     ) -> list[StoredRecord | str]:
-        """Put up to 100 records in one call; for each the stored one, or why it was refused."""
+        """Create up to 100 records in one call; for each the stored one, or why it was refused.
+
+        What Part3 holds already is refused: only its own put knows which version it replaces.
+        """
         answer = await self._ask(
             "POST",
             f"{_project(project_id)}/records:batch",
             content=msgspec.json.encode({"records": records}),
+            headers={"if-none-match": "*"},
         )
         results = _convert(_read(answer, dict).get("results"), list[Any])
         if len(results) != len(records):

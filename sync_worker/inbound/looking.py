@@ -1,8 +1,9 @@
 """Takes the looks that are due: reads each record's present state and brings it into Part3."""
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
 from typing import Any, Protocol
 
@@ -85,6 +86,9 @@ class Looking:
         mirror: Mirror,
         projects: Projects,
         brake: Brake,
+        longest_rest_s: float = LONGEST_REST_S,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._procore = procore
         self._brake = brake
@@ -92,8 +96,9 @@ class Looking:
         self._leases = leases
         self._mirror = mirror
         self._projects = projects
-        self._bins = RecycleBins(procore)
-        self._pauses = Pauses()
+        self._longest_rest_s = longest_rest_s
+        self._bins = RecycleBins(procore, monotonic=monotonic)
+        self._pauses = Pauses(now=now)
         self._owed = Owed()
         self._at: set[tuple[str, str, str]] = set()
         self._in_doubt = False  # a claim may have been made whose answer was lost
@@ -184,11 +189,12 @@ class Looking:
 
     async def _rest(self) -> None:
         if closed_s := self._pauses.closed_s():
-            rest_s = min(closed_s, LONGEST_REST_S)
+            rest_s = min(closed_s, self._longest_rest_s)
             self._woken.clear()  # a notice changes nothing about a side that is away
         else:
             due_in_s = await self._looks.seconds_to_next(self._room())
-            rest_s = LONGEST_REST_S if due_in_s is None else min(due_in_s, LONGEST_REST_S)
+            rest_s = self._longest_rest_s if due_in_s is None else due_in_s
+            rest_s = min(rest_s, self._longest_rest_s)
         try:
             async with asyncio.timeout(max(rest_s, SHORTEST_REST_S)):
                 _ = await self._woken.wait()

@@ -1,7 +1,7 @@
 """Bring one record's present state into Part3: translate, compare, put, copy files, put again."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -170,10 +170,16 @@ class Mirror:
     async def bury(self, key: Key, fence: int, label: str = "Removed in Procore") -> None:
         """Mark a record as removed in Procore; its content is kept."""
         before = await self.records.read(key)
-        if before.record is None:
+        there = await self.part3.record(key.project_id, key.kind, key.procore_id)
+        if there is not None:
+            # what Part3 shows, and not what we know of: a put whose answer was lost may be there
+            kept = Record(**{name: getattr(there, name) for name in Record.__struct_fields__})
+        elif before.record is not None:
+            kept = msgspec.convert(before.record, Record)
+        else:
             await self.records.looked(key, fence, None, "It is in Procore's recycle bin.")
             return
-        kept = msgspec.convert(before.record, Record)
+        before = replace(before, part3_version=there.version if there else None)
         tombstone = with_content_version(
             msgspec.structs.replace(kept, status="removed", status_label=label, ball_in_court=())
         )
@@ -238,7 +244,7 @@ class Mirror:
             await self.records.looked(key, fence, updated_at)
             return False
         flips = await self._flips_with(key, fence, before, record)
-        put = await self._put(key, fence, record, before.part3_version)
+        put = await self._put(key, fence, record, before.part3_version, source)
         failpoints.reach("l3")
         await self.records.keep(
             key,
@@ -272,18 +278,37 @@ class Mirror:
         await self.records.park(key, fence, before, until, str(error))
         raise error
 
-    async def _put(self, key: Key, fence: int, record: Record, version: str | None) -> StoredRecord:
+    async def _put(
+        self,
+        key: Key,
+        fence: int,
+        record: Record,
+        version: str | None,
+        source: Rfi | Submittal | None,
+    ) -> StoredRecord:
         """Put, minding what Part3 holds.
 
         A version that is not ours is put over only while the lease is: otherwise whoever has it
         now may have put something newer.
+
+        Args:
+            key: which record.
+            fence: of our lease.
+            record: what to put.
+            version: what it replaces; None where nothing is known to be there.
+            source: what was read, after whatever else may be there by now. None for a tombstone: it
+                is made of what was there, and is made anew.
         """
-        await self.records.confirm(key, fence)
+        updated_at = source.updated_at if source else None
+        await self.records.confirm(key, fence, updated_at)
         try:
             return await self.part3.put_record(key.project_id, record, if_match=version)
-        except Outdated:
+        except Outdated as error:
+            if source is None:
+                message = f"{key.kind} {key.procore_id} changed in Part3 meanwhile"
+                raise TryLater(message, reason="part3_down") from error
             there = await self.part3.record(key.project_id, key.kind, key.procore_id)
-            await self.records.confirm(key, fence)
+            await self.records.confirm(key, fence, updated_at)
             return await self.part3.put_record(
                 key.project_id, record, if_match=there.version if there else None
             )

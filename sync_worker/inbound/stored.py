@@ -34,8 +34,11 @@ UPDATE mirror.records SET number = $5, title = $6, status = $7, record = $8,
 WHERE (project_id, kind, procore_id, fence) = ($1, $2, $3, $4)
 RETURNING 1
 """
+# The state that is about to be put counts as seen from here on: its put may arrive although nobody
+# hears so, and then a stale read must not be put over it.
 CONFIRM = """
-UPDATE mirror.records SET lease_until = greatest(lease_until, now() + interval '120 seconds')
+UPDATE mirror.records SET lease_until = greatest(lease_until, now() + interval '120 seconds'),
+  procore_updated_at = greatest(procore_updated_at, $5)
 WHERE (project_id, kind, procore_id, fence) = ($1, $2, $3, $4) AND lease_owner IS NOT NULL
 RETURNING 1
 """
@@ -229,14 +232,19 @@ class Records:
                 transaction, key.project_id, "record.parked", words, record=kept, reason="flipping"
             )
 
-    async def confirm(self, key: Key, fence: int) -> None:
+    async def confirm(self, key: Key, fence: int, updated_at: datetime | None) -> None:
         """Make sure that the record is still ours, and for as long as a put may take.
+
+        Args:
+            key: which record.
+            fence: of our lease.
+            updated_at: Procore's time of the state that is about to be put; None for a tombstone.
 
         Raises:
             FenceLost: another worker has it, and may have put something newer by now.
         """
         named = (key.project_id, key.kind, key.procore_id, fence)
-        if await self._postgres.fetchval(CONFIRM, *named) is None:
+        if await self._postgres.fetchval(CONFIRM, *named, updated_at) is None:
             raise FenceLost(key)
 
     async def return_ids(self, project_id: str, rfi_id: str) -> dict[str, str]:

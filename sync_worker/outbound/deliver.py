@@ -4,6 +4,8 @@ Each step is repeatable: whatever happened before a crash is read from the inten
 Procore by its marker, and goes on from there.
 """
 
+import time
+from collections.abc import Callable
 from typing import assert_never
 
 import structlog
@@ -63,6 +65,7 @@ class Deliverer:
         memory: Memory,
         codes: CodeBook,
         limits: Limits,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._grants = grants
         self._procore = procore
@@ -72,7 +75,7 @@ class Deliverer:
         self._memory = memory
         self._code_book = codes
         self._limits = limits
-        self._sender = Sender(procore, intents, quiet_s=limits.quiet_s)
+        self._sender = Sender(procore, intents, quiet_s=limits.quiet_s, monotonic=monotonic)
         self._prover = Prover(
             procore, self._codes, window_s=limits.quiet_s, recheck_s=limits.recheck_s
         )

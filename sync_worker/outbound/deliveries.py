@@ -56,11 +56,18 @@ class Deliveries:
     """
 
     def __init__(
-        self, claims: Claims, works: Works, *, lease_s: float, concurrent: int = CONCURRENT
+        self,
+        claims: Claims,
+        works: Works,
+        *,
+        lease_s: float,
+        concurrent: int = CONCURRENT,
+        poll_s: float = POLL_S,
     ) -> None:
         self._claims = claims
         self._works = works
         self._lease_s = lease_s
+        self._poll_s = poll_s
         self._places = asyncio.Semaphore(concurrent)
         self._woken = asyncio.Event()
         self._stopping = False
@@ -112,7 +119,7 @@ class Deliveries:
 
     async def _rest(self) -> None:
         try:
-            async with asyncio.timeout(POLL_S):
+            async with asyncio.timeout(self._poll_s):
                 _ = await self._woken.wait()
         except TimeoutError:
             return

@@ -99,9 +99,13 @@ WHERE return_id = $1 AND fence = $2
 MAY_GO = f"""
 SELECT NOT EXISTS ({EARLIER_UNDER_WAY}) FROM mirror.deliveries d WHERE d.return_id = $1
 """  # noqa: S608 - built from constants only
+# What Part3 acknowledged says nothing any more once something else was to be told: that report may
+# have arrived although nobody heard so, and what stood before it has to be told once more.
 SETTLE = """
 UPDATE mirror.deliveries
-SET state = $2, reason = $3, message = $4, mended_by = $5, receipt = $6, changed_at = now()
+SET state = $2, reason = $3, message = $4, mended_by = $5, receipt = $6, changed_at = now(),
+    reported = CASE WHEN (state, reason, message, mended_by, receipt)
+      IS NOT DISTINCT FROM ($2, $3, $4, $5::jsonb, $6::jsonb) THEN reported END
 WHERE return_id = $1
 """
 NOTE_CHANGE = """

@@ -30,13 +30,14 @@ class Reporter:
         self._part3 = part3
         self._clock = clock
         self.told: Delivery | None = None
+        self._in_doubt = False
 
     def is_news(self, standing: Standing, answer: Return | None) -> bool:
         """Tell whether Part3 does not know it yet."""
         if answer is not None and answer.state in ("delivered", "failed"):
             return False
         known = self.told or self._task.reported
-        if known is None or replace(known, as_of=EPOCH) != standing.report(EPOCH):
+        if self._in_doubt or known is None or replace(known, as_of=EPOCH) != standing.report(EPOCH):
             return True
         # confirmed since: Part3 shows it as pending, so it hears again that it is held
         return standing.state == "held" and self._task.asked > self._task.reported_asked
@@ -48,9 +49,10 @@ class Reporter:
             await self._part3.report(self._task.project_id, self._task.return_id, report)
         except TryLater as error:
             log.info("return.not_reported", return_id=self._task.return_id, why=str(error))
+            self._in_doubt = True  # it may have arrived, so what Part3 shows is not known
             return False
         except Part3Refused as error:
             # it holds another final report, or does not know the return: again would be noise
             log.warning("return.report_refused", return_id=self._task.return_id, why=str(error))
-        self.told = report
+        self.told, self._in_doubt = report, False
         return True

@@ -302,6 +302,7 @@ class FakePart3:
     down: bool = False
     takes_reports: bool = True
     refuses: bool = False
+    hears: bool = True
     team: tuple[Member, ...] = ()
 
     async def project(self, project_id: str) -> Project | None:
@@ -333,6 +334,8 @@ class FakePart3:
         final = [state for state in states if state in ("delivered", "failed")]
         assert not final or delivery.state == final[0], "a report went back"
         self.reports.append((return_id, delivery))
+        if not self.hears:
+            raise TryLater("no answer", reason="part3_down")
 
     def states(self, return_id: str) -> list[str]:
         return [delivery.state for known, delivery in self.reports if known == return_id]
@@ -487,8 +490,11 @@ class FakeDeliveries:
         row = self.tasks.get(task.return_id, task)
         if row.fence != task.fence:
             raise LeaseLost(task.return_id)
+        stood = (row.state, row.reason, row.message, row.mended_by, row.receipt)
+        stands = (standing.state, standing.reason, standing.message, standing.mended_by)
         self.tasks[task.return_id] = replace(
             row,
+            reported=row.reported if stood == (*stands, standing.receipt) else None,
             state=standing.state,
             reason=standing.reason,
             message=standing.message,

@@ -342,3 +342,27 @@ async def test_reopened_without_a_word_a_second_reply_is_no_correction(postgres:
         [{"because": "opened"}, {"because": "reopened", "before": ["91"]}],
     )
     assert await memory.corrected(answer) is None
+
+
+async def test_a_new_standing_makes_it_unknown_what_part3_shows(postgres: Postgres) -> None:
+    """The report of it may arrive without an answer, or the worker may die while it is sent."""
+    deliveries = store(postgres)
+    await ask(postgres, "ret_1")
+    task = await deliveries.claim()
+    assert task is not None
+    await deliveries.settle(task, HELD, None)
+    await deliveries.release(task, replace(HELD, again_in_s=0.0), HELD.report(NOON))
+    task = await deliveries.claim()
+    assert task is not None
+    assert task.reported == HELD.report(NOON)
+    await deliveries.settle(task, HELD, None)
+    await deliveries.release(task, replace(HELD, again_in_s=0.0), None)
+    task = await deliveries.claim()
+    assert task is not None
+    assert task.reported == HELD.report(NOON), "the same standing needs no telling"
+    waiting = Standing(state="waiting", reason="procore_down", message="away", again_in_s=0.0)
+    await deliveries.settle(task, waiting, None)
+    await deliveries.release(task, waiting, None)
+    task = await deliveries.claim()
+    assert task is not None
+    assert task.reported is None

@@ -567,3 +567,22 @@ async def test_procore_mails_of_a_response_only_where_the_project_chose_so(chose
     )
     assert (await bench.attempt()).state == "delivered"
     assert bench.procore.mailed == [chosen]
+
+
+async def test_what_part3_may_have_heard_last_is_told_over_though_it_is_what_it_heard_before() -> (
+    None
+):
+    """A report without an answer may have arrived: then Part3 shows that, not the one before."""
+    bench = Bench(rfi(), answer_to(rfi()))
+    bench.grants.ids = {}
+    await bench.attempt()
+    assert bench.told == ["held"]
+    bench.part3.hears = False
+    bench.grants.refusal = "token_service_down"
+    await bench.until_due()
+    assert bench.told == ["held", "held"]
+    assert bench.last_told.reason == "token_service_down"
+    bench.part3.hears = True
+    bench.grants.refusal = "not_authorized"
+    await bench.until_due()
+    assert bench.last_told.reason == "not_authorized"

@@ -112,6 +112,21 @@ async def test_a_put_over_a_version_it_has_not_seen_is_stopped(client: Part3) ->
     assert there.content_version == "cv-2"
 
 
+async def test_a_first_put_that_is_executed_late_replaces_nothing(client: Part3) -> None:
+    put = await client.put_record(PROJECT, RFI)
+    newer = replace(RFI, title="Anchor bolts", content_version="cv-2")
+    _ = await client.put_record(PROJECT, newer, if_match=put.version)
+    older = replace(RFI, title="Anchors", content_version="cv-0")
+    with pytest.raises(Outdated):
+        await client.put_record(PROJECT, older)
+    refused, made = await client.put_records(PROJECT, [older, SUBMITTAL])
+    assert isinstance(refused, str)
+    assert not isinstance(made, str)
+    there = await client.record(PROJECT, "rfi", "101")
+    assert there is not None
+    assert there.title == "Anchor bolts"
+
+
 async def test_a_record_names_only_files_that_are_stored(client: Part3, tmp_path: Path) -> None:
     file = a_file(tmp_path / "f", b"drawing")
     with_file = replace(RFI, files=(file,), extras={}, content_version="cv-2")

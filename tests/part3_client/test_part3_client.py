@@ -67,10 +67,11 @@ async def test_a_record_is_put_with_the_version_last_seen() -> None:
     assert msgspec.json.decode(request.content, type=Record) == RECORD
 
 
-async def test_a_first_put_names_no_version() -> None:
+async def test_a_first_put_asks_for_nothing_to_be_replaced() -> None:
     side = Side([json_answer(STORED, 201)])
     await part3(side).put_record("p-1", RECORD)
     assert "if-match" not in side.requests[0].headers
+    assert side.requests[0].headers["if-none-match"] == "*"
 
 
 async def test_a_newer_version_at_part3_is_said_at_once() -> None:

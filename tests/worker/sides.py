@@ -167,7 +167,7 @@ class FakePart3:
     ) -> StoredRecord:
         await self._called("put", record)
         there = self.held.get((record.kind, record.procore_id))
-        if if_match is not None and (there is None or there.version != if_match):
+        if (there.version if there else None) != if_match:
             raise Outdated
         self.puts.append(record.procore_id)
         return self.store(record)
@@ -175,7 +175,10 @@ class FakePart3:
     async def put_records(self, project_id: str, records: list[Record]) -> list[StoredRecord | str]:
         await self._called("batch", records)
         self.batches.append([one.procore_id for one in records])
-        return [self.store(one) for one in records]
+        return [
+            "Part3 holds it already" if (one.kind, one.procore_id) in self.held else self.store(one)
+            for one in records
+        ]
 
     def store(self, record: Record) -> StoredRecord:
         self._versions += 1

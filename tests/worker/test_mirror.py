@@ -7,10 +7,12 @@ import msgspec
 import pytest
 
 from schemas.records import Record
+from services.errors import TryLater
 from services.part3.client import Part3Refused
 from services.procore.files import FileNotWhole
-from sync_worker.inbound.mirror import Reader
+from sync_worker.inbound.mirror import Reader, StaleRead
 from sync_worker.inbound.stored import FenceLost
+from sync_worker.inbound.translate import translate_rfi
 from sync_worker.leases import Key
 from tests.worker.bench import Bench
 from tests.worker.sides import OWNER, PROJECT, later, rfi_json
@@ -156,3 +158,42 @@ async def test_a_lease_lost_during_a_refused_put_is_noticed(bench: Bench) -> Non
     with pytest.raises(FenceLost):
         _ = await slept.mirror.bring(reader, KEY, fence, old)
     assert bench.shown("rfi", "1").title == "Newer"
+
+
+async def test_what_was_put_without_an_answer_and_then_removed_is_marked_as_removed(
+    bench: Bench,
+) -> None:
+    """Nobody knows that Part3 shows it, so Part3 is asked; and what it shows stays as it is."""
+    await bench.connect()
+    bench.procore.hold("rfi", rfi_json(1))
+    _, rfi = await source_of(bench)
+    record = translate_rfi(rfi, {}, {})
+    bench.part3.store(msgspec.structs.replace(record, title="as it was put"))
+    fence = await bench.worker.leases.take(KEY)
+    await bench.worker.mirror.bury(KEY, fence)
+    shown = bench.shown("rfi", "1")
+    assert (shown.status, shown.title) == ("removed", "as it was put")
+
+
+async def test_a_stale_read_is_not_put_over_what_was_put_without_an_answer(bench: Bench) -> None:
+    """A put may arrive although nobody hears so: its state counts as seen before it is sent."""
+    await bench.connect()
+    bench.procore.hold("rfi", rfi_json(1))
+    await bench.looked("rfi", "1")
+    fence = await bench.worker.leases.take(KEY)
+    bench.procore.hold("rfi", rfi_json(1, subject="newer", updated_at=later(10)))
+    reader, newer = await source_of(bench)
+
+    def arrives_unheard(record: Any) -> None:
+        bench.part3.store(record)
+        raise TryLater("no answer", reason="part3_down")
+
+    bench.part3.on["put"] = arrives_unheard
+    with pytest.raises(TryLater):
+        await bench.worker.mirror.bring(reader, KEY, fence, newer)
+    bench.part3.on.clear()
+    bench.procore.hold("rfi", rfi_json(1, subject="older, yet other", updated_at=later(5)))
+    _, older = await source_of(bench)
+    with pytest.raises(StaleRead):
+        await bench.worker.mirror.bring(reader, KEY, fence, older)
+    assert bench.shown("rfi", "1").title == "newer"

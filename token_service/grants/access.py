@@ -64,11 +64,13 @@ class AccessTokens:
         audit: Audit,
         *,
         monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
         self._refresher = refresher
         self._audit = audit
         self._monotonic = monotonic
+        self._clock = clock
 
     async def get(self, user_id: str, *, caller: str, rejected: str | None = None) -> AccessToken:
         """Return a usable access token.
@@ -138,7 +140,7 @@ class AccessTokens:
             case SettleLost():
                 await self._store.settle_lost(grant)
             case TooSoon():
-                not_before = datetime.now(UTC) + timedelta(seconds=step.wait_s)
+                not_before = self._clock() + timedelta(seconds=step.wait_s)
                 message = "Procore cannot be asked for a new access token now"
                 raise TryLater(message, reason="procore_down", not_before=not_before)
             case TryToOpen():

@@ -76,6 +76,7 @@ class Refresher:
         limits: RefreshLimits,
         count: Callable[[str], None],
         monotonic: Callable[[], float] = time.monotonic,
+        replay_every_s: float = SPOOL_STEP_S,
     ) -> None:
         self._store = store
         self._endpoint = endpoint
@@ -85,6 +86,7 @@ class Refresher:
         self._limits = limits
         self._count = count
         self._monotonic = monotonic
+        self._replay_every_s = replay_every_s
         self._running: dict[str, asyncio.Task[None]] = {}
 
     @asynccontextmanager
@@ -236,7 +238,7 @@ class Refresher:
 
     async def _keep_replaying(self) -> None:
         while True:
-            await asyncio.sleep(SPOOL_STEP_S)
+            await asyncio.sleep(self._replay_every_s)
             await self._homecoming.replay(self._running)
 
 
