@@ -11,6 +11,7 @@ from collections import Counter
 from schemas.records import StoredRecord
 from schemas.returns import Return
 from services.procore.models import Rfi, Submittal
+from simulation.database import UnknownStatement
 from simulation.people import IDS
 from simulation.programs import Sides
 
@@ -30,6 +31,8 @@ def check_end(sides: Sides) -> None:
     _nothing_is_doubled(sides)
     _grants_are_whole(sides)
     _nothing_is_left_to_do(sides)
+    for sql in sorted(sides.database.unknown):
+        sides.history.violate("simulation", str(UnknownStatement(sql)))
     if (times := sides.database.noted["fault of ours"]) > 0:
         sides.history.violate("fault", f"a program met {times} faults of its own: see its log")
 

@@ -79,7 +79,7 @@ class Table:
 TABLES = (
     "projects", "records", "looks", "files", "sweeps", "deliveries", "write_intents", "install",
     "seen_versions", "readiness", "uploads", "activity", "awaited_replies", "removals",
-    "listed", "comparisons", "sealed_answers", "answers_elsewhere",
+    "listed", "comparisons", "sealed_answers", "answers_elsewhere", "empty_files",
     "grants", "refresh_attempts", "audit",
 )  # fmt: skip
 
@@ -95,6 +95,7 @@ class Database:
         self.journal: list[tuple[Any, ...]] | None = None
         self.sequences: dict[str, int] = {}
         self.noted: Counter[str] = Counter()
+        self.unknown: set[str] = set()
         for name in TABLES:
             setattr(self, name, Table(self._undo))
 
@@ -131,6 +132,7 @@ class Database:
         """Answer one statement."""
         handler = ANSWERS.get(sql)
         if handler is None:
+            self.unknown.add(sql)
             raise UnknownStatement(sql)
         if self.journal is None:
             return handler(self, *args)

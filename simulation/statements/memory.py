@@ -122,3 +122,27 @@ def newer(db: Database, project_id: str, kind: str, procore_id: str) -> list[Row
         and row["record"] is not None
         and row["record"].get("previous_revision") == procore_id
     ][:1]
+
+
+@answers(memory.WRITES_LATELY)
+def writes_lately(
+    db: Database, project_id: str, kind: str, procore_id: str, minutes: int
+) -> list[Row]:
+    returns = {
+        row["return_id"]
+        for row in db.deliveries.all()
+        if (row["project_id"], row["kind"], row["procore_id"]) == (project_id, kind, procore_id)
+    }
+    since = db.after(-60 * minutes)
+    sent = [
+        row["sends"]
+        for row in db.write_intents.all()
+        if row["return_id"] in returns and row["sent_at"] is not None and row["sent_at"] > since
+    ]
+    return [{"sends": sum(sent)}]
+
+
+@answers(memory.ROUNDS)
+def rounds(db: Database, project_id: str, procore_id: str) -> list[Row]:
+    row = db.records.get((project_id, "rfi", procore_id))
+    return [] if row is None else [{"rounds": row["rounds"]}]

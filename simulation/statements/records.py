@@ -36,6 +36,8 @@ def make_records(db: Database, project_id: str, kind: str, ids: Sequence[str]) -
                     "fresh_until": None,
                     "chain": None,
                     "rounds": None,
+                    "flips": [],
+                    "parked_until": None,
                     "lease_owner": None,
                     "lease_until": None,
                     "fence": 0,
@@ -116,6 +118,7 @@ def free_taken(
 
 READ = (
     "record", "content_version", "part3_version", "procore_updated_at", "files_pending", "rounds",
+    "flips",
 )  # fmt: skip
 
 
@@ -142,6 +145,7 @@ def keep(
     files_pending: int,
     chain: str | None,
     rounds: Any,
+    flips: Any,
 ) -> list[Row]:
     key = (project_id, kind, procore_id)
     row = db.records.get(key)
@@ -165,6 +169,8 @@ def keep(
         files_pending=files_pending,
         chain=chain if chain is not None else row["chain"],
         rounds=rounds if rounds is not None else row["rounds"],
+        flips=flips,
+        parked_until=None,
         not_mirrored_because=None,
         looked_at=db.now,
         mirrored_at=db.now,
@@ -284,4 +290,52 @@ def chain_of_revisions(db: Database, project_id: str, kind: str, chain: str) -> 
         for row in db.records.all()
         if (row["project_id"], row["kind"], row["chain"]) == (project_id, kind, chain)
         and row["record"] is not None
+    ]
+
+
+@answers(sql.WAS_PUT)
+def was_put(
+    db: Database, project_id: str, kind: str, procore_id: str, content_version: str
+) -> list[Row]:
+    row = db.seen_versions.get((project_id, kind, procore_id, content_version))
+    return [{"at": db.now, "before": row is not None}]
+
+
+@answers(sql.PARK)
+def park(
+    db: Database, project_id: str, kind: str, procore_id: str, fence: int, until: datetime
+) -> list[Row]:
+    key = (project_id, kind, procore_id)
+    row = db.records.get(key)
+    if row is None or row["fence"] != fence:
+        return []
+    if row["parked_until"] is not None and row["parked_until"] > db.now:
+        return []
+    db.records.change(key, parked_until=until)
+    return [{"one": 1}]
+
+
+@answers(sql.NOTE_EMPTY)
+def note_empty(db: Database, project_id: str, attachment_id: str) -> list[Row]:
+    key = (project_id, attachment_id)
+    row = db.empty_files.get(key)
+    if row is None:
+        fresh = {"project_id": project_id, "attachment_id": attachment_id, "tries": 1}
+        db.empty_files.put(key, fresh | {"first_at": db.now, "last_at": db.now})
+    elif row["last_at"] < db.after(-300):
+        db.empty_files.change(key, tries=row["tries"] + 1, last_at=db.now)
+    return []
+
+
+@answers(sql.TRULY_EMPTY)
+def truly_empty(
+    db: Database, project_id: str, ids: Sequence[str], tries: int, hours: int
+) -> list[Row]:
+    rows = (db.empty_files.get((project_id, one)) for one in ids)
+    return [
+        {"attachment_id": row["attachment_id"]}
+        for row in rows
+        if row is not None
+        and row["tries"] >= tries
+        and (row["last_at"] - row["first_at"]).total_seconds() >= hours * 3600
     ]
