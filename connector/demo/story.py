@@ -259,7 +259,7 @@ class Story:
             step.happened = (
                 f"Dana proposed “For Record Only”, Maya confirmed it; delivered {took:.1f} s later."
             )
-            step.where = page
+            step.where = our_pages(self.stack)  # from where people go to the page
 
     async def _change_behind_her_back(self) -> None:
         with self.tell.step("Somebody deletes an answer in Procore") as step:
@@ -279,7 +279,7 @@ class Story:
                 f"Part3 said so after {took:.1f} s, and by whom; nothing is written back, and the "
                 "receipt keeps what Maya returned under its seal."
             )
-            step.where = self.maya.browser.url
+            step.where = f"{self.stack.part3}{path}"
 
     async def _open_receipt(self) -> None:
         """Open the receipt of the answer that the newest line of the activity is about."""
