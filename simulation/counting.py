@@ -7,7 +7,6 @@ from typing import Any
 
 RARE = (
     "adopted by its marker",
-    "already there before a send",
     "executed after its caller gave up",
     "refused by a delivery's fence",
     "refused by a record's fence",

@@ -96,6 +96,7 @@ class Database:
         self.sequences: dict[str, int] = {}
         self.noted: Counter[str] = Counter()
         self.unknown: set[str] = set()
+        self.grants_lost: Counter[str] = Counter()  # by user, less those that came back
         for name in TABLES:
             setattr(self, name, Table(self._undo))
 
@@ -106,6 +107,24 @@ class Database:
         """Return a sequence's next value; a rollback does not take it back."""
         self.sequences[sequence] = self.sequences.get(sequence, 0) + 1
         return self.sequences[sequence]
+
+    def put_row(self, table: str, key: Any, row: Row) -> None:
+        """Put a row there without a statement of a program's: what was there before it began."""
+        self.table(table).put(key, row)
+        if self.journal is not None:
+            self.journal.append(("put", table, row))
+
+    def change_row(self, table: str, key: Row, **fields: Any) -> None:
+        """Change a row without a statement of a program's, named by its key's columns."""
+        names = tuple(key.values())
+        self.table(table).change(names[0] if len(names) == 1 else names, **fields)
+        if self.journal is not None:
+            self.journal.append(("change", table, key, fields))
+
+    def table(self, name: str) -> Table:
+        """Return a table by its name."""
+        found: Table = getattr(self, name)
+        return found
 
     def begin(self) -> None:
         """Begin a transaction: `now` stands still in it."""

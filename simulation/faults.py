@@ -25,6 +25,7 @@ class Rates:
     commit_lost: float = 0.0  # Postgres answers nothing, and has committed
     statement_die: float = 0.0
     statement_slow: float = 0.02
+    statement_pause: float = 0.0  # the process stands still there, perhaps beyond its leases
     notice_lost: float = 0.05
     notice_doubled: float = 0.1
     restarts: float = 0.0  # of Postgres, in a whole history
@@ -35,17 +36,28 @@ class Rates:
 CALM = Rates(slow=0.0, refused=0.0, lost=0.0, late=0.0, answer_lost=0.0, half=0.0, stale=0.0)
 PROFILES: dict[str, Rates] = {
     "mild": Rates(),
-    "calls": Rates(slow=0.1, refused=0.05, lost=0.08, late=0.12, answer_lost=0.08, half=0.04),
+    "calls": Rates(
+        slow=0.1, refused=0.05, lost=0.2, late=0.12, answer_lost=0.08, half=0.04,
+    ),
     "stale": Rates(slow=0.2, stale=0.5, late=0.05),
     "crashes": Rates(die=0.02, statement_die=0.006, late=0.03),
     "postgres": Rates(statement_lost=0.01, commit_lost=0.01, statement_die=0.003, restarts=2.0),
-    "overlap": Rates(pauses=3.0, slow=0.3, late=0.1, statement_slow=0.2, statement_die=0.001),
+    "overlap": Rates(
+        pauses=3.0, slow=0.3, late=0.1, statement_slow=0.2, statement_die=0.001,
+        statement_pause=0.012,
+    ),
+    "sleepers": Rates(slow=0.2, statement_slow=0.1, statement_pause=0.04, notice_doubled=0.3),
+    "unheard": Rates(stale=0.5, answer_lost=0.12, half=0.08, late=0.08),
     "notices": Rates(notice_lost=0.5, notice_doubled=0.4, slow=0.1),
-    "tokens": Rates(refresh_trouble=0.35, die=0.004, commit_lost=0.01, statement_lost=0.01),
+    "tokens": Rates(
+        refresh_trouble=0.35, die=0.004, commit_lost=0.01, statement_lost=0.01,
+        statement_die=0.008, restarts=2.0,
+    ),
     "everything": Rates(
         slow=0.1, refused=0.03, lost=0.04, late=0.06, answer_lost=0.04, half=0.02, die=0.006,
         stale=0.2, statement_lost=0.004, commit_lost=0.004, statement_die=0.002,
-        statement_slow=0.05, notice_lost=0.2, notice_doubled=0.2, restarts=1.0, pauses=1.5,
+        statement_slow=0.05, statement_pause=0.001, notice_lost=0.2, notice_doubled=0.2,
+        restarts=1.0, pauses=1.5,
         refresh_trouble=0.15,
     ),
 }  # fmt: skip
@@ -95,7 +107,11 @@ class Faults:
         self._fates = fates
         self._any_call = limit
         self.any_statement = (
-            rates.statement_lost + rates.commit_lost + rates.statement_die + rates.statement_slow
+            rates.statement_lost
+            + rates.commit_lost
+            + rates.statement_die
+            + rates.statement_slow
+            + rates.statement_pause
         )
 
     def fate(self) -> Fate:

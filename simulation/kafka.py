@@ -84,9 +84,14 @@ class Broker:
             self.history.violate("I5", what)
         self.committed[part] = max(offset, self.committed.get(part, 0))
 
-    def lag(self) -> int:
-        """Return how many records are not committed."""
-        return sum(len(log) - self.committed.get(part, 0) for part, log in self.log.items())
+    def lag(self, older_than_s: float) -> int:
+        """Return how many records of some age are not committed."""
+        before = (START.timestamp() + self.loop.now_s - older_than_s) * 1000
+        return sum(
+            record.timestamp < before
+            for part, log in self.log.items()
+            for record in log[self.committed.get(part, 0) :]
+        )
 
     def joined(self, member: "Member") -> None:
         """Take a member in: one that comes back under its name gets its partitions back at once."""

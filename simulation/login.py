@@ -32,7 +32,9 @@ class LoginHost:
     current: dict[str, str] = field(default_factory=dict)  # refresh token to whose
     presented: Counter[str] = field(default_factory=Counter)
     redeemed: Counter[str] = field(default_factory=Counter)
+    owners: dict[str, str] = field(default_factory=dict)  # of refresh tokens, spent ones too
     lost_answers: Counter[str] = field(default_factory=Counter)  # by Procore user id
+    unheard: Counter[str] = field(default_factory=Counter)  # all that came to no answer, likewise
     reuses: Counter[str] = field(default_factory=Counter)
     counter: int = 0
 
@@ -42,7 +44,7 @@ class LoginHost:
         access, refresh = f"access-{self.counter}", f"refresh-{self.counter}"
         self.access[access] = (user_id, self.now_s() + lasts_s)
         self.current = {one: whose for one, whose in self.current.items() if whose != user_id}
-        self.current[refresh] = user_id
+        self.current[refresh] = self.owners[refresh] = user_id
         return TokenPair(Secret(access), Secret(refresh), lasts_s)
 
     def user_of(self, access_token: str) -> str | None:
@@ -53,6 +55,7 @@ class LoginHost:
     def redeem(self, refresh_token: str, lasts_s: float) -> TokenPair | None:
         """Spend a refresh token; None when it is not good."""
         self.presented[refresh_token] += 1
+        self.history.tell("login host", "is given", token=refresh_token)
         whose = self.current.get(refresh_token)
         if whose is None:
             self.reuses[refresh_token] += 1
@@ -74,8 +77,18 @@ class LoginPort:
 
     async def renew(self, refresh_token: Secret) -> TokenAnswer:
         """Spend a refresh token; sent once, never again by itself."""
+        token = refresh_token.reveal()
+        answer: TokenAnswer = NoAnswer("no answer")
+        try:
+            answer = await self._answer(token)
+        finally:
+            if isinstance(answer, NoAnswer):
+                self._host.unheard[self._host.owners[token]] += 1
+        return answer
+
+    async def _answer(self, token: str) -> TokenAnswer:
         await self._process.gate()
-        faults, token = self._faults, refresh_token.reveal()
+        faults = self._faults
         if not faults.chance(faults.rates.refresh_trouble):
             await asyncio.sleep(faults.between(0.05, 1.0))
             await self._process.gate()
@@ -84,7 +97,9 @@ class LoginPort:
 
     async def _in_trouble(self, token: str) -> TokenAnswer:
         faults = self._faults
-        match faults.random.choice(("not_sent", "busy", "slow", "lost", "answer_lost", "die")):
+        trouble = faults.random.choice(("not_sent", "busy", "slow", "lost", "answer_lost", "die"))
+        self._host.history.tell("login host", "has trouble", kind=trouble, token=token)
+        match trouble:
             case "not_sent":
                 return NotSent("no connection")
             case "busy":

@@ -137,11 +137,13 @@ class People:
     def procore_tells(self, kind: Kind, record_id: str, reason: str, by: str) -> None:
         """Send the hook's notice of a change."""
         resource: Any = kind
-        if kind == "rfi" and by != "gc":
-            self._send_procore("rfi_reply", f"r{record_id}", "create")
-        self._send_procore(resource, record_id, reason)
+        record = self.sides.procore.latest(kind, record_id)
+        user_id = GC.id if by == "gc" else by
+        if isinstance(record, Rfi) and by != "gc" and record.answers:
+            self._send_procore("rfi_reply", record.answers[-1].id, "create", user_id)
+        self._send_procore(resource, record_id, reason, user_id)
 
-    def _send_procore(self, resource: Any, record_id: str, reason: str) -> None:
+    def _send_procore(self, resource: Any, record_id: str, reason: str, user_id: str) -> None:
         self.events += 1
         notice = ProcoreNotice(
             project_id=PROJECT_ID,
@@ -152,7 +154,7 @@ class People:
             reason=reason,
             procore_company_id=COMPANY_ID,
             procore_project_id=PROCORE_PROJECT_ID,
-            procore_user_id=None,
+            procore_user_id=user_id,
             occurred_at=self.sides.now(),
         )
         self._send(PROCORE_NOTICES, msgspec.json.encode(notice))
@@ -267,8 +269,13 @@ class People:
     def answer_in_procore(self) -> None:
         """An architect answers in Procore itself, and not by a return."""
         kind, record_id = self._some_record()
-        if kind == "rfi":
+        record = self.sides.procore.latest(kind, record_id)
+        if isinstance(record, Rfi):
             self.sides.procore.reply(record_id, "<p>By hand.</p>", (), AMY.id)
+            self.sides.procore.effects.pop()
+        elif record.ball_in_court:
+            row = next(row for row in record.approvers if row.user == record.ball_in_court[0])
+            self.sides.procore.respond(record_id, row.id, "2", "By hand.", (), row.user.id)
             self.sides.procore.effects.pop()
 
     def return_something(self) -> None:
@@ -351,10 +358,9 @@ class People:
     def authorize(self, user_id: str) -> None:
         """Authorize Procore again, if that was lost."""
         row = self.sides.database.grants.get(user_id)
-        if row is not None and row["state"] == "authorized":
-            return
-        self.sides.history.count("authorized again")
-        self.give_grant(user_id)
+        if row is None or row["state"] != "authorized":
+            self.sides.history.count("authorized again")
+            self.give_grant(user_id)
         self._tell_of_grant(user_id)
 
     def give_grant(self, user_id: str, *, left_s: float | None = None) -> None:
@@ -368,13 +374,13 @@ class People:
         database.begin()
         for row in database.deliveries.all():
             if row["state"] in ("held", "waiting") and row["author_user_id"] == user_id:
-                database.deliveries.change(
-                    row["return_id"], due_at=database.now, asked=row["asked"] + 1
-                )
+                key = {"return_id": row["return_id"]}
+                asked = row["asked"] + 1
+                database.change_row("deliveries", key, due_at=database.now, asked=asked)
         project = database.projects.rows[PROJECT_ID]
         if user_id == OWNER and project["attention_reason"] is not None:
-            database.projects.change(PROJECT_ID, attention_reason=None)
+            database.change_row("projects", {"project_id": PROJECT_ID}, attention_reason=None)
             for row in database.sweeps.all():
-                key = (row["project_id"], row["kind"])
-                database.sweeps.change(key, due_at=database.now, retry_at=None)
+                key = {"project_id": row["project_id"], "kind": row["kind"]}
+                database.change_row("sweeps", key, due_at=database.now, retry_at=None)
         database.commit()

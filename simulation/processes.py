@@ -1,7 +1,7 @@
 """Processes that die without a word, stand still, and come back; and their way to Postgres."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,6 +11,9 @@ from simulation.counting import History
 from simulation.database import Database, Row
 from simulation.faults import Faults
 from simulation.loop import VirtualLoop
+
+PAUSES_S = (2.0, 8.0, 50.0, 130.0)
+"""How long processes stand still: less than a lease lasts, and more."""
 
 
 class ProcessDied(BaseException):
@@ -25,6 +28,8 @@ class Process:
         self.alive = True
         self.paused_until_s = 0.0
         self.died = asyncio.Event()
+        self.replaced = asyncio.Event()
+        self.on_pause: Callable[[Process, float], None] = lambda *_: None
         self._loop = loop
         self._history = history
 
@@ -39,6 +44,12 @@ class Process:
         self.died.set()
         for task in self._loop.tasks_of(self):
             task.cancel()
+
+    def stand_still(self, seconds: float) -> None:
+        """Stop it, as SIGSTOP does: nothing of it happens until then, and it does not notice."""
+        self.paused_until_s = max(self.paused_until_s, self._loop.now_s + seconds)
+        self._history.tell(self.name, "stands still", for_s=seconds)
+        self.on_pause(self, seconds)
 
     async def gate(self) -> None:
         """Stand where a process meets the outside: dead it does not pass, and stopped it waits."""
@@ -148,6 +159,11 @@ class ProcessPostgres(Postgres):
             await process.gate()
             return None
         roll -= rates.statement_slow
+        if roll < rates.statement_pause:
+            process.stand_still(faults.random.choice(PAUSES_S))
+            await process.gate()
+            return None
+        roll -= rates.statement_pause
         if roll < rates.statement_lost:
             return "lost"
         roll -= rates.statement_lost

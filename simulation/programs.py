@@ -36,6 +36,7 @@ from sync_worker.inbound.brake import Brake
 from sync_worker.inbound.look_store import Looks
 from sync_worker.inbound.looking import Looking
 from sync_worker.inbound.mirror import Mirror
+from sync_worker.inbound.partials import Partials
 from sync_worker.inbound.stored import Records
 from sync_worker.leases import Leases
 from sync_worker.outbound.attempt import Attempts
@@ -67,15 +68,15 @@ PART3_LATEST_S = 40.0
 SETTLE_S = 60.0
 LOOK_DELAY_S = 1.5
 SWEEP_S = 300.0
-AUDIT_S = 3600.0
+AUDIT_S = 350.0
 REFRESH = RefreshLimits(deadline_s=60, lease_s=90)
-IDLE_S = 300.0
+IDLE_S = 120.0
 """How long loops rest: alarms of the database wake them when something falls due."""
 
 RING = KeyRing((Key("k1", b"k" * 32),))
 ISSUER = "https://login.procore.test"
 KAFKA = KafkaSettings("simulated", "", "PLAINTEXT", None, None, None, None)
-CONSUMING = ConsumerSettings(commit_every_s=15.0)
+CONSUMING = ConsumerSettings(commit_every_s=30.0)
 TOPICS = (PROCORE_NOTICES, PART3_NOTICES)
 
 
@@ -92,6 +93,7 @@ class Sides:
     part3: Part3Model
     login: LoginHost
     token_lasts_s: float
+    folders: "Folders"
     replicas: "dict[str, TokenReplica]" = field(default_factory=dict)
     wakers: dict[str, Wakers] = field(default_factory=dict)
 
@@ -152,20 +154,12 @@ class Worker:
 
 @dataclass(frozen=True)
 class Parts:
-    """Which classes a worker is made of; a seeded defect puts another one in."""
+    """What programs are made of; a defect that is put in on purpose takes the place of one."""
 
-    intents: type[PostgresIntents] = PostgresIntents
     deliverer: type[Deliverer] = Deliverer
-    records: type[Records] = Records
-    mirror: type[Mirror] = Mirror
-    intake: type[Intake] = Intake
-    deliveries: type[PostgresDeliveries] = PostgresDeliveries
-    leases: type[Leases] = Leases
-    grants: type[GrantStore] = GrantStore
-    refresher: type[Refresher] = Refresher
-    homecoming: type[Homecoming] = Homecoming
     limits: Limits = LIMITS
     handle: Callable[[Any], Any] = lambda handle: handle
+    spool: "type[SimulatedSpool] | None" = None
 
 
 def make_worker(sides: Sides, process: Process, name: str, parts: Parts) -> Worker:
@@ -185,7 +179,7 @@ def make_worker(sides: Sides, process: Process, name: str, parts: Parts) -> Work
         sides.wire(process, "part3", PART3_DEADLINE_S, latest_s=PART3_LATEST_S),
     )
     projects = Projects(postgres, tokens, part3, retry_max_s=LIMITS.retry_max_s)
-    leases, records = parts.leases(postgres, name), parts.records(postgres)
+    leases, records = Leases(postgres, name), Records(postgres)
     looks = Looks(
         postgres,
         name,
@@ -197,7 +191,7 @@ def make_worker(sides: Sides, process: Process, name: str, parts: Parts) -> Work
         procore=procore,
         looks=looks,
         leases=leases,
-        mirror=parts.mirror(procore, part3, records),
+        mirror=Mirror(procore, part3, records, partials=Partials(sides.folders.of("partials"))),
         projects=projects,
         brake=Brake(postgres),
         longest_rest_s=IDLE_S,
@@ -226,7 +220,7 @@ def make_worker(sides: Sides, process: Process, name: str, parts: Parts) -> Work
     )
     wakers = Wakers(looking.wake, deliveries.wake, sweeping.wake)
     sides.wakers[name] = wakers
-    intake = parts.intake(
+    intake = Intake(
         postgres,
         bury=_nothing_is_buried,
         wakers=wakers,
@@ -239,7 +233,7 @@ def make_worker(sides: Sides, process: Process, name: str, parts: Parts) -> Work
         topics=TOPICS,
         group_id=WORKER_GROUP,
         instance_id=name,
-        handle=counted_handle(sides.broker, parts.handle(intake.handle), sides.history.count),
+        handle=parts.handle(counted_handle(sides.broker, intake.handle, sides.history.count)),
         how=CONSUMING,
         connect=lambda *_args, **_kwargs: Member(sides.broker, process, name),
     )
@@ -258,12 +252,12 @@ def _deliveries(
     wake: Callable[[], None],
 ) -> Deliveries:
     memory = PostgresMemory(postgres)
-    store = parts.deliveries(postgres, worker_id=name, lease_s=DELIVERY_LEASE_S)
+    store = PostgresDeliveries(postgres, worker_id=name, lease_s=DELIVERY_LEASE_S)
     deliverer = parts.deliverer(
         grants=tokens,
         procore=procore,
         part3=part3,
-        intents=parts.intents(postgres),
+        intents=PostgresIntents(postgres),
         uploads=PostgresUploads(postgres),
         memory=memory,
         codes=CodeBook(tokens, part3, LIMITS.recheck_s, sides.loop.time),
@@ -327,12 +321,13 @@ class ToldHomecoming(Homecoming):
 def make_replica(sides: Sides, process: Process, folder: Path, parts: Parts) -> TokenReplica:
     """Wire a replica as its program does."""
     postgres = sides.postgres(process)
-    store = parts.grants(postgres, Sealer(RING), ISSUER)
+    store = GrantStore(postgres, Sealer(RING), ISSUER)
     audit = Audit(postgres)
+    spool = parts.spool or SimulatedSpool
     endpoint = LoginPort(sides.login, process, sides.faults, lasts_s=sides.token_lasts_s)
-    homecoming = ToldHomecoming(store, SimulatedSpool(folder, process), endpoint, audit)
+    homecoming = ToldHomecoming(store, spool(folder, process), endpoint, audit)
     homecoming.history = sides.history
-    refresher = parts.refresher(
+    refresher = Refresher(
         store,
         endpoint,
         homecoming,
@@ -341,7 +336,7 @@ def make_replica(sides: Sides, process: Process, folder: Path, parts: Parts) -> 
         limits=REFRESH,
         count=lambda word: sides.history.count("grant refreshed") if word == "given" else None,
         monotonic=sides.loop.time,
-        replay_every_s=20.0,
+        replay_every_s=45.0,
     )
     tokens = AccessTokens(store, refresher, audit, monotonic=sides.loop.time, clock=sides.now)
     return TokenReplica(process, tokens, refresher, store, contextvars.copy_context())
@@ -413,10 +408,13 @@ NO_HEADERS: Any = {}
 
 
 class Folders:
-    """The folders of the spools, which outlive their processes."""
+    """The folders of spools and of files on their way, which outlive their processes."""
 
     def __init__(self) -> None:
-        self._root = Path(tempfile.mkdtemp(prefix="simulation-"))
+        in_memory = Path("/dev/shm")  # noqa: S108 - made by mkdtemp, so nobody else's
+        self._root = Path(
+            tempfile.mkdtemp(prefix="simulation-", dir=in_memory if in_memory.is_dir() else None)
+        )
 
     def of(self, name: str) -> Path:
         """Return a replica's folder."""

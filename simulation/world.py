@@ -3,9 +3,9 @@
 import asyncio
 import contextvars
 import random
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import ceil
 from typing import Any
@@ -33,7 +33,7 @@ from simulation.people import (
     new_submittal,
 )
 from simulation.people import OWNER as OWNER_USER
-from simulation.processes import Process
+from simulation.processes import PAUSES_S, Process
 from simulation.procore import ProcoreModel
 from simulation.programs import TOPICS, Folders, Parts, Sides, make_replica, make_worker
 
@@ -41,9 +41,9 @@ assert statements  # every statement has its answer
 
 FAULTS_END_S = 400.0
 ACTS_END_S = 360.0
-QUIET_BY_S = 760.0
+QUIET_FOR_S = 360.0
 """By then the last quiet period is over, and what was held up has gone its way."""
-SWEPT_BY_S = 900.0
+SWEPT_FOR_S = 140.0
 GRID_S = 0.25
 WORKERS = ("worker-1", "worker-2")
 REPLICAS = ("t1", "t2")
@@ -60,29 +60,29 @@ class World:
     people: People
     folders: Folders
     parts: Parts
-    alarms: set[tuple[str, float]]
+    alarms: set[tuple[str, float]] = field(default_factory=set)
+    tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+    processes: dict[str, Process] = field(default_factory=dict)
 
     def watch(self) -> None:
         """Wake the loops when a row falls due, as their polling would within a second."""
         database = self.sides.database
-        database.deliveries.on_change = lambda row: self._due(
-            "deliveries", row["due_at"] if row["lease_owner"] is None else row["lease_until"]
+        # of what is claimed or leased the loops find out by themselves, at the end of their rest
+        database.deliveries.on_change = lambda row: (
+            self._due("deliveries", row["due_at"]) if row["lease_owner"] is None else None
         )
-        database.looks.on_change = lambda row: self._due("looks", row["due_at"])
+        database.looks.on_change = lambda row: (
+            self._due("looks", row["due_at"]) if row["claimed_by"] is None else None
+        )
         database.sweeps.on_change = self._sweep_changed
 
     def _sweep_changed(self, row: Row) -> None:
-        moments: tuple[datetime | None, ...] = (
-            row["due_at"],
-            row["settle_at"],
-            row["wanted_at"],
-        )
         if row["lease_owner"] is not None:
-            moments = (row["lease_until"],)
-        elif row["retry_at"] is not None:
-            moments = (row["retry_at"],)
-        for moment in moments:
-            self._due("sweeps", moment)
+            return
+        moments = [row["due_at"], row["settle_at"], row["wanted_at"]]
+        if row["retry_at"] is not None:
+            moments = [row["retry_at"]]
+        self._due("sweeps", min(at for at in moments if at is not None))
 
     def _due(self, loops: str, at: datetime | None) -> None:
         if at is None:
@@ -102,7 +102,7 @@ class World:
         self, name: str, make: Callable[[Process], Coroutine[Any, Any, None]]
     ) -> tuple[Process, "asyncio.Task[None]"]:
         """Start one life of a program."""
-        process = Process(name, self.loop, self.history)
+        process = self.processes[name] = Process(name, self.loop, self.history)
         context = contextvars.copy_context()
         context.run(OWNER.set, process)
         task = self.loop.create_task(context.run(make, process), context=context)
@@ -112,8 +112,11 @@ class World:
         """Start a worker, and start it again when it dies or is given up as hanging."""
         while True:
             process, task = self.start_process(name, self._work)
-            replaced = self.loop.create_task(self._sometimes_pause(process))
+            process.on_pause = self._paused
+            replaced = self.loop.create_task(process.replaced.wait())
+            pausing = self.loop.create_task(self._sometimes_pause(process))
             await asyncio.wait([task, replaced], return_when=asyncio.FIRST_COMPLETED)
+            pausing.cancel()
             if task.done() and process.alive:
                 task.result()
             if not process.alive:
@@ -124,27 +127,27 @@ class World:
         await make_worker(self.sides, process, process.name, self.parts).run()
 
     async def _sometimes_pause(self, process: Process) -> None:
-        """Stop a worker at some moments; end when another one is started in its place."""
-        while True:
-            rate = self.faults.rates.pauses
-            if rate <= 0:
-                await process.died.wait()
-                return
-            await asyncio.sleep(self.faults.random.expovariate(rate / FAULTS_END_S))
+        """Stop a worker at some moments."""
+        often = self.faults.rates.pauses / FAULTS_END_S
+        while often > 0:
+            await asyncio.sleep(self.faults.random.expovariate(often))
             if self.faults.over or not process.alive:
-                continue
-            pause_s = self.faults.random.choice((2.0, 8.0, 50.0, 130.0))
-            self.history.count("worker paused")
-            self.history.tell(process.name, "stands still", for_s=pause_s)
-            process.paused_until_s = self.loop.now_s + pause_s
-            if pause_s > SESSION_TIMEOUT_S:
-                self.loop.call_later(SESSION_TIMEOUT_S, self._expire, process)
-                if self.faults.chance(0.4):
-                    self.history.count("worker replaced while paused")
-                    self.history.tell(process.name, "is started beside itself")
-                    return
-            await asyncio.sleep(pause_s)
-            process.paused_until_s = 0.0
+                return
+            process.stand_still(self.faults.random.choice(PAUSES_S))
+
+    def _paused(self, process: Process, pause_s: float) -> None:
+        """Let others notice that a worker is silent, and perhaps another one take its name."""
+        self.history.count("worker paused")
+        if pause_s <= SESSION_TIMEOUT_S:
+            return
+        self.loop.call_later(SESSION_TIMEOUT_S, self._expire, process)
+        if self.faults.chance(0.4):
+            self.history.count("worker replaced while paused")
+            self.history.tell(process.name, "is started beside itself")
+            process.replaced.set()
+            # it wakes and works on for a moment beside the one that has its name now
+            ends_in_s = pause_s + self.faults.between(1, 30)
+            self.loop.call_later(ends_in_s, process.die, "as it was replaced")
 
     def _expire(self, process: Process) -> None:
         member = self.sides.broker.members.get(process.name)
@@ -182,27 +185,37 @@ class World:
 
     async def live(self) -> None:
         """Play the history from its beginning to its end, and check what must hold."""
-        self._begin()
-        tasks = [self.loop.create_task(self.keep_worker(name)) for name in WORKERS]
-        tasks += [self.loop.create_task(self.keep_replica(name)) for name in REPLICAS]
-        tasks.append(self.loop.create_task(self.restart_postgres()))
-        for _ in range(self.faults.random.randint(4, 10)):
-            at_s = self.faults.random.uniform(8, ACTS_END_S)
-            self.loop.call_at(at_s, self.people.do_something)
         try:
-            await self._until(FAULTS_END_S, tasks)
-            self._end_faults()
-            await self._until(QUIET_BY_S, tasks)
-            self._sweep_everything()
-            await self._until(SWEPT_BY_S, tasks)
-            check_end(self.sides)
+            self.start()
+            for _ in range(self.faults.random.randint(4, 10)):
+                at_s = self.faults.random.uniform(8, ACTS_END_S)
+                self.loop.call_at(at_s, self.people.do_something)
+            await self.until(FAULTS_END_S)
+            await self.end()
         finally:
-            await self._stop(tasks)
+            await self.stop()
+
+    def start(self) -> None:
+        """Begin the history: a connected project with two records, and the programs."""
+        self._begin()
+        works = [self.keep_worker(name) for name in WORKERS]
+        works += [self.keep_replica(name) for name in REPLICAS]
+        works.append(self.restart_postgres())
+        self.tasks = [self.loop.create_task(work) for work in works]
+
+    async def end(self) -> None:
+        """Let everything work again, make one sweep, and check what must hold."""
+        self._end_faults()
+        await self.until(self.loop.now_s + QUIET_FOR_S)
+        self._sweep_everything()
+        await self.until(self.loop.now_s + SWEPT_FOR_S)
+        check_end(self.sides)
 
     def _begin(self) -> None:
         database, now = self.sides.database, self.loop.now()
         database.begin()
-        database.projects.put(
+        database.put_row(
+            "projects",
             PROJECT_ID,
             {
                 "project_id": PROJECT_ID,
@@ -223,11 +236,10 @@ class World:
                 "removals_confirmed": None,
             },
         )
-        database.install.put(True, {"one": True, "install_key": b"k" * 32})
+        database.put_row("install", True, {"one": True, "install_key": b"k" * 32})
         for kind in KINDS:
-            database.sweeps.put(
-                (PROJECT_ID, kind), statements.sweeps.new_sweep(database, PROJECT_ID, kind)
-            )
+            sweep = statements.sweeps.new_sweep(database, PROJECT_ID, kind)
+            database.put_row("sweeps", (PROJECT_ID, kind), sweep)
         database.commit()
         for user_id in IDS:
             left_s = self.faults.random.uniform(0.2, 1) * self.sides.token_lasts_s
@@ -241,10 +253,12 @@ class World:
             make = self.faults.random.choice((new_rfi, new_submittal))
             self.loop.call_at(at_s, model.add, make(number))
 
-    async def _until(self, at_s: float, tasks: list["asyncio.Task[None]"]) -> None:
+    async def until(self, at_s: float) -> None:
         """Let time pass; a program that ends by a fault of its own ends the history."""
         left_s = at_s - self.loop.now_s
-        done, _ = await asyncio.wait(tasks, timeout=left_s, return_when=asyncio.FIRST_EXCEPTION)
+        done, _ = await asyncio.wait(
+            self.tasks, timeout=left_s, return_when=asyncio.FIRST_EXCEPTION
+        )
         for task in done:
             task.result()
 
@@ -262,10 +276,12 @@ class World:
         database = self.sides.database
         database.begin()
         for row in database.sweeps.all():
-            database.sweeps.change((row["project_id"], row["kind"]), due_at=database.now)
+            key = {"project_id": row["project_id"], "kind": row["kind"]}
+            database.change_row("sweeps", key, due_at=database.now)
         database.commit()
 
-    async def _stop(self, tasks: list["asyncio.Task[None]"]) -> None:
+    async def stop(self) -> None:
+        """End everything that still runs; none of it has an effect any more."""
         current = asyncio.current_task()
         for _ in range(5):
             left = [task for task in asyncio.all_tasks(self.loop) if task is not current]
@@ -277,7 +293,6 @@ class World:
             if not left:
                 return
             await asyncio.wait(left, timeout=1)
-        _ = tasks
 
 
 @dataclass(frozen=True)
@@ -301,6 +316,32 @@ def run(
     journal: list[tuple[Any, ...]] | None = None,
 ) -> Outcome:
     """Run the history of a seed. The same seed gives the same history, to the last line."""
+    with opened_world(seed, parts=parts, profile=profile, told=told, journal=journal) as world:
+        world.loop.run_until_complete(world.live())
+        history = world.history
+        history.counts.update(world.sides.database.noted)
+        return Outcome(
+            seed=seed,
+            profile=world.faults.profile,
+            history=history,
+            operations=len(world.sides.database.write_intents.all()) + world.sides.part3.puts,
+            effects=len(world.sides.procore.effects),
+            ambiguous=history.counts["answer lost after the effect"]
+            + history.counts["executed after its caller gave up"]
+            + history.counts["half an answer"],
+        )
+
+
+@contextmanager
+def opened_world(
+    seed: int,
+    *,
+    parts: Parts | None = None,
+    profile: str | None = None,
+    told: bool = False,
+    journal: list[tuple[Any, ...]] | None = None,
+) -> Iterator[World]:
+    """Give the world of a seed, in which nothing has happened yet."""
     state = random.getstate()
     random.seed(seed)  # the jitter of the programs
     loop = VirtualLoop()
@@ -322,23 +363,12 @@ def run(
             procore=procore,
             part3=Part3Model(loop.now, history, PROJECT),
             login=login,
+            folders=folders,
             token_lasts_s=faults.random.choice((240.0, 420.0, 900.0)),
         )
-        world = World(loop, history, faults, sides, People(sides), folders, parts or Parts(), set())
+        world = World(loop, history, faults, sides, People(sides), folders, parts or Parts())
         world.watch()
-        loop.run_until_complete(world.live())
-        history.counts.update(database.noted)
-        rows = database.write_intents.all()
-        return Outcome(
-            seed=seed,
-            profile=faults.profile,
-            history=history,
-            operations=len(rows) + sides.part3.puts,
-            effects=len(procore.effects),
-            ambiguous=history.counts["answer lost after the effect"]
-            + history.counts["executed after its caller gave up"]
-            + history.counts["half an answer"],
-        )
+        yield world
     finally:
         folders.remove()
         with suppress(RuntimeError):

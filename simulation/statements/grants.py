@@ -65,6 +65,8 @@ def put_grant(
     *pair: Any,
 ) -> list[Row]:
     before = db.grants.get(user_id) or {"attempt": 0}
+    if db.grants.get(user_id) is not None:
+        db.next_value("grant_versions")  # the default of the row that was not inserted
     db.grants.put(
         user_id,
         {
@@ -138,7 +140,9 @@ def store_renewed(
     row = db.grants.get(user_id)
     there = row is not None and row["refresh_fingerprint"] == fields["refresh_fingerprint"]
     stored = known and row is not None and row["version"] == version
-    if stored:
+    if stored and row is not None:
+        if row["state"] != AUTHORIZED:
+            db.grants_lost[user_id] -= 1  # a pair that was on a disk all the while
         db.grants.change(
             user_id,
             state=AUTHORIZED,
@@ -225,5 +229,6 @@ def mark_lost(db: Database, user_id: str, version: int, reason: str) -> list[Row
     if row is None or row["version"] != version or row["state"] != AUTHORIZED:
         return []
     db.noted["grant lost with its answer"] += 1
+    db.grants_lost[user_id] += 1
     db.grants.change(user_id, state="needs_reauthorization", reason=reason, **NO_LEASE)
     return [{"user_id": user_id}]
