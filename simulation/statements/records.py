@@ -271,6 +271,15 @@ def _key(row: Row) -> Any:
     return row["project_id"], row["kind"], row["procore_id"]
 
 
+@answers(sql.JUST_PUT)
+def just_put(db: Database, project_id: str, kind: str, procore_id: str) -> list[Row]:
+    row = db.records.get((project_id, kind, procore_id))
+    if row is None:
+        return []
+    at = row["mirrored_at"]
+    return [{"just_put": at is not None and at > db.after(-3)}]
+
+
 @answers(sql.PUT_LATELY)
 def put_lately(
     db: Database, project_id: str, kind: str, procore_id: str, content_version: str

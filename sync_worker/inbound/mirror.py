@@ -21,7 +21,7 @@ from sync_worker.inbound.flipping import MOST_FLIPS, WITHIN, lately, rests_until
 from sync_worker.inbound.partials import Partials, default_folder
 from sync_worker.inbound.revisions import chain_of, previous_of
 from sync_worker.inbound.rounds import Rounds, next_rounds
-from sync_worker.inbound.settling import Seen
+from sync_worker.inbound.settling import Seen, contradicts
 from sync_worker.inbound.stored import Records, Stored
 from sync_worker.inbound.translate import (
     NOTHING,
@@ -157,7 +157,9 @@ class Mirror:
 
         Procore tells times by the second, so of two states with equal times the one that was put
         earlier is taken for older. Should it have come back in that second, it is put a minute
-        later. A tombstone is no state of Procore's: what is restored comes back at once.
+        later. One that was never put may be a stale read as well, where it contradicts what was put
+        a moment ago; it is read again first. A tombstone is no state of Procore's: what is restored
+        comes back at once.
         """
         if source.updated_at != before.procore_updated_at or before.record is None:
             return False
@@ -165,7 +167,9 @@ class Mirror:
             return False
         if record.content_version == before.content_version or before.record["status"] == "removed":
             return False
-        return await self.records.put_lately(key, record.content_version)
+        if await self.records.put_lately(key, record.content_version):
+            return True
+        return contradicts(before.record, as_json(record)) and await self.records.just_put(key)
 
     async def bury(self, key: Key, fence: int, label: str = "Removed in Procore") -> None:
         """Mark a record as removed in Procore; its content is kept."""

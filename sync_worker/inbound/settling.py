@@ -19,6 +19,8 @@ ONE_ACTION = timedelta(milliseconds=50)
 
 WITHOUT_BALL = ("closed", "distributed", "withdrawn", "removed", "draft")
 PLAIN_MOVERS = ("status", "status_label", "revision")
+WORDS = ("title", "question", "description", "status", "status_label", "due_on", "number")
+"""What a half-updated read has new and whole, unlike the ball in court, thread and files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +119,12 @@ def _replies(record: Mapping[str, Any] | None) -> set[str]:
 
 def _ids(people: Any) -> list[Any]:
     return [person.get("procore_id") for person in people or ()]
+
+
+def contradicts(put: Mapping[str, Any], read: Mapping[str, Any]) -> bool:
+    """Tell whether two states of one time differ in words, so that one of them is older.
+
+    What only one of them has is no contradiction: a list shows less than a read in full.
+    """
+    pairs = ((put.get(field), read.get(field)) for field in WORDS)
+    return any(one and other and one != other for one, other in pairs)

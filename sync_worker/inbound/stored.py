@@ -59,6 +59,10 @@ SELECT now() AS at, EXISTS (SELECT 1 FROM mirror.seen_versions
   WHERE (project_id, kind, procore_id, content_version) = ($1, $2, $3, $4)) AS before
 """
 # reads lag behind writes by up to about a minute; what was put earlier may be a state of then
+JUST_PUT = """
+SELECT coalesce(mirrored_at > now() - interval '3 seconds', false) AS just_put
+FROM mirror.records WHERE (project_id, kind, procore_id) = ($1, $2, $3)
+"""
 PUT_LATELY = """
 SELECT EXISTS (SELECT 1 FROM mirror.seen_versions
   WHERE (project_id, kind, procore_id, content_version) = ($1, $2, $3, $4)
@@ -209,6 +213,11 @@ class Records:
         named = (key.project_id, key.kind, key.procore_id, fence)
         if await self._postgres.fetchval(LOOKED, *named, updated_at, why_not) is None:
             raise FenceLost(key)
+
+    async def just_put(self, key: Key) -> bool:
+        """Tell whether Part3 was given something within the time that reads mostly lag."""
+        named = (key.project_id, key.kind, key.procore_id)
+        return bool(await self._postgres.fetchval(JUST_PUT, *named))
 
     async def put_lately(self, key: Key, content_version: str) -> bool:
         """Tell whether Part3 was given this very state within the last minute."""

@@ -115,6 +115,30 @@ async def test_of_two_states_of_one_second_the_earlier_never_comes_back(bench: B
     assert titles == ["Older", "Newer"]
 
 
+async def test_a_state_of_that_second_that_was_never_put_is_read_again_before_it_is_believed(
+    bench: Bench,
+) -> None:
+    await bench.connect()
+    middle, newest = rfi_json(1, subject="Middle"), rfi_json(1, subject="Newest")
+    bench.procore.hold("rfi", newest)
+    await bench.looked("rfi", "1")
+    answers = iter([middle, newest])
+    bench.procore.on["rfi"] = lambda *_: bench.procore.hold("rfi", next(answers))
+    await bench.looked("rfi", "1")
+    titles = [row["title"] for row in await bench.rows("activity") if row["title"]]
+    assert titles == ["Newest"]
+
+
+async def test_a_second_change_of_one_second_is_shown_once_reads_have_settled(
+    bench: Bench,
+) -> None:
+    await bench.connect()
+    for subject in ("First", "Second"):
+        bench.procore.hold("rfi", rfi_json(1, subject=subject))
+        await bench.looked("rfi", "1")
+    assert bench.shown("rfi", "1").title == "Second"
+
+
 async def test_a_state_that_came_back_in_its_second_is_shown_in_the_end(bench: Bench) -> None:
     await bench.connect()
     for subject in ("Yes", "No"):

@@ -80,7 +80,9 @@ async def test_two_workers_spend_a_grants_window_once(postgres: Postgres) -> Non
     reads = (read_often(worker, 15) for worker in workers for _ in range(2))
     done = sum(await asyncio.gather(*reads))
     assert procore.refused == 0
-    assert (done, procore.used) == (20, 20)
+    # a call under way may count twice for a moment: nine tenths are to be had, and never too many
+    assert 18 <= done <= 20
+    assert done == procore.used
 
 
 async def test_after_one_workers_429_no_other_calls_before_the_reset(postgres: Postgres) -> None:
