@@ -54,6 +54,15 @@ def test_make_help_lists_every_command() -> None:
     named = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("  make ")}
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(targets) - {"prepare"} == named  # which others begin with
+    assert len(targets) == len(set(targets))
+
+
+def test_no_command_is_taken_for_a_file_of_its_name() -> None:
+    asked = ["make", "--print-data-base", "--dry-run", "--no-builtin-rules", "help"]
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
+    (phony,) = re.findall(r"^\.PHONY: (.+)$", done.stdout, re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert sorted(phony.split()) == sorted(targets)
 
 
 def test_make_says_which_python_is_missing(tmp_path: Path) -> None:
