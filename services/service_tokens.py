@@ -1,7 +1,8 @@
 """Short-lived JWTs (HS256): between our services, and Part3's that bring a person to our pages.
 
 Keys come as a ring: the first one signs, all verify, and the token's `kid` says which. A token is
-believed only for its audience, from a known issuer, and for no longer than was agreed.
+believed only for its audience, from a known issuer, and for no longer than was agreed. A key whose
+id begins with a service's name and a dot, `operator.2`, speaks for that service alone.
 """
 
 import math
@@ -14,7 +15,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
-from services.settings import KeyRing
+from services.settings import Key, KeyRing
 
 ALGORITHM = "HS256"
 SERVICE_AUDIENCE = "token-service"
@@ -63,7 +64,12 @@ def issue_service_token(
         "iat": issued_at,
         "exp": issued_at + lasts_s,
     }
-    return _sign(ring, claims)
+    return _sign(_speaking_for(ring, issuer), claims)
+
+
+def are_apart(ring: KeyRing) -> bool:
+    """Tell whether operators have a key of their own, so that theirs is not the workers'."""
+    return any(_speaker_of(key) == "operator" for key in ring.keys)
 
 
 def verify_service_token(ring: KeyRing, token: str, *, now: Clock = time.time) -> str:
@@ -72,7 +78,7 @@ def verify_service_token(ring: KeyRing, token: str, *, now: Clock = time.time) -
     Raises:
         BadToken: anything about it is not as agreed.
     """
-    claims = _verified(ring, token)
+    claims, key = _verified(ring, token)
     expires_at = _check_times(claims, now())
     if expires_at > _moment(claims, "iat") + SERVICE_LASTS_S:
         raise BadToken("it was made to last too long")
@@ -80,6 +86,8 @@ def verify_service_token(ring: KeyRing, token: str, *, now: Clock = time.time) -
     issuer = claims.get("iss")
     if issuer not in SERVICE_ISSUERS:
         raise BadToken("the issuer is none of our services")
+    if _speaker_of(key) not in (None, issuer):
+        raise BadToken("its key is that of another service")
     return str(issuer)
 
 
@@ -105,7 +113,7 @@ def issue_launch_token(
         "exp": issued_at + lasts_s,
         "jti": token_id,
     }
-    return _sign(ring, claims)
+    return _sign(ring.first, claims)
 
 
 def verify_launch_token(ring: KeyRing, token: str, *, now: Clock = time.time) -> Launch:
@@ -114,7 +122,7 @@ def verify_launch_token(ring: KeyRing, token: str, *, now: Clock = time.time) ->
     Raises:
         BadToken: anything about it is not as agreed.
     """
-    claims = _verified(ring, token)
+    claims, _ = _verified(ring, token)
     present = now()
     expires_at = _check_times(claims, present)
     if expires_at > present + LAUNCH_LASTS_S + SKEW_S:
@@ -131,21 +139,35 @@ def verify_launch_token(ring: KeyRing, token: str, *, now: Clock = time.time) ->
     )
 
 
-def _sign(ring: KeyRing, claims: Mapping[str, Any]) -> str:
-    key = OctKey.import_key(ring.first.secret)
-    return jwt.encode({"alg": ALGORITHM, "kid": ring.first.id}, dict(claims), key)
+def _speaker_of(key: Key) -> str | None:
+    """Return the one service that a key speaks for, or None where it speaks for all."""
+    speaker, dot, _ = key.id.partition(".")
+    return speaker if dot and speaker in SERVICE_ISSUERS else None
 
 
-def _verified(ring: KeyRing, token: str) -> Mapping[str, Any]:
-    """Return the claims of a token that one of the keys signed; the algorithm is ours to name."""
+def _speaking_for(ring: KeyRing, issuer: str) -> Key:
+    """Return the first key that may sign for a service; else the first, which is not believed."""
+    return next((key for key in ring.keys if _speaker_of(key) in (None, issuer)), ring.first)
+
+
+def _sign(key: Key, claims: Mapping[str, Any]) -> str:
+    header = {"alg": ALGORITHM, "kid": key.id}
+    return jwt.encode(header, dict(claims), OctKey.import_key(key.secret))
+
+
+def _verified(ring: KeyRing, token: str) -> tuple[Mapping[str, Any], Key]:
+    """Return a token's claims and the key that signed them; the algorithm is ours to name."""
     if len(token) > MAX_TOKEN_CHARACTERS or not token.isascii():
         raise BadToken("it is no JWT of ours")
+
+    used: list[Key] = []
 
     def key_of(sent: Any) -> OctKey:
         key_id = sent.headers().get("kid")
         key = ring.get(key_id) if isinstance(key_id, str) else None
         if key is None:
             raise BadToken("its key is not known")
+        used.append(key)
         return OctKey.import_key(key.secret)
 
     try:
@@ -155,7 +177,7 @@ def _verified(ring: KeyRing, token: str) -> Mapping[str, Any]:
         raise BadToken(f"it cannot be verified ({type(error).__name__})") from None
     if not isinstance(claims, dict):
         raise BadToken("its claims are no object")
-    return claims
+    return claims, used[0]
 
 
 def _check_times(claims: Mapping[str, Any], now: float) -> float:

@@ -199,6 +199,7 @@ def _answers(shape: str | dict[str, Any]) -> dict[str, Any]:
     problems = {
         400: "It cannot be read; says what about it.",
         401: "Who calls is not known.",
+        403: "An operator asks for an access token, and has a key of their own.",
         404: "There is none: not_found, not_authorized.",
         409: "A person has to do something first: needs_reauthorization and the like.",
         413: "The request is too long.",

@@ -1,14 +1,18 @@
 import asyncio
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 import pytest
 
+from services.health import Health
 from services.service_tokens import issue_launch_token, issue_service_token
 from tests.token_service.conftest import ANNA, Running, ring
 from tests.token_service.login_host import LoginHost
 from tests.token_service.test_connections import order
+from token_service.internal.api import internal_app
+from token_service.internal.callers import Callers
 
 pytestmark = pytest.mark.postgres
 CALLS = [
@@ -78,6 +82,30 @@ async def test_an_access_token_is_handed_out(
         "SELECT actor FROM authority.audit WHERE event = 'token.handed_out'"
     )
     assert actor == issuer
+
+
+async def test_b71_operators_with_a_key_of_their_own_get_no_access_token(
+    running: Running, login: LoginHost
+) -> None:
+    await running.grant("anna", ANNA, login)
+    keys = ring("sync_worker.1", "operator.1")
+    callers = Callers(keys)
+    app = internal_app(replace(running.services.internal, callers=callers), Health({}))
+    answers = {}
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=app), base_url="http://internal"
+    ) as internal:
+        for issuer in ("sync_worker", "operator"):
+            answers[issuer] = await internal.post(
+                "/internal/access-tokens",
+                json={"user_id": "anna"},
+                headers={"authorization": f"Bearer {issue_service_token(keys, issuer)}"},
+            )
+    assert answers["sync_worker"].status_code == 200
+    assert answers["operator"].status_code == 403
+    assert answers["operator"].json()["code"] == "not_for_this_caller"
+    lines = await running.database.fetch("SELECT event, actor, user_id FROM authority.audit")
+    assert ("token.refused", "operator", "anna") in [tuple(line) for line in lines]
 
 
 async def test_a_rejected_token_is_replaced(running: Running, login: LoginHost) -> None:

@@ -59,6 +59,28 @@ def test_every_key_of_the_ring_verifies() -> None:
     assert verify_service_token(RING, signed(SERVICE, SECOND), now=now) == "sync_worker"
 
 
+WORKERS, OPERATORS = (
+    Key(name, secrets.token_bytes(32)) for name in ("sync_worker.1", "operator.1")
+)
+APART = KeyRing((WORKERS, OPERATORS))
+
+
+@pytest.mark.parametrize("issuer", ["sync_worker", "operator"])
+def test_d15_a_service_signs_with_the_key_that_is_its_own(issuer: str) -> None:
+    token = issue_service_token(APART, issuer, now=now)
+    assert verify_service_token(APART, token, now=now) == issuer
+
+
+@pytest.mark.parametrize(
+    ("key", "issuer"),
+    [(WORKERS, "operator"), (OPERATORS, "sync_worker")],
+    ids=str,
+)
+def test_d15_a_key_that_is_one_services_own_speaks_for_no_other(key: Key, issuer: str) -> None:
+    with pytest.raises(BadToken, match="another service"):
+        verify_service_token(APART, signed(SERVICE | {"iss": issuer}, key), now=now)
+
+
 def test_a_launch_token_brings_a_person() -> None:
     token = issue_launch_token(RING, "u-7", "Ada Ito", "ada@studio.example", "j-1", now=now)
     launch = verify_launch_token(RING, token, now=now)

@@ -105,6 +105,11 @@ class AccessTokens:
             procore_user_id=grant.procore_user_id,
         )
 
+    async def note_refusal(self, user_id: str, *, caller: str) -> None:
+        """Note in the audit that a caller was refused a person's token. Raises TryLater."""
+        entry = Entry(event="token.refused", actor=caller, user_id=user_id)
+        await self._audit.write(entry)
+
     async def authorized_among(self, user_ids: Sequence[str]) -> Authorizations:
         """Return which of these people have a working authorization, oldest first."""
         return Authorizations(items=tuple(await self._store.authorized_among(user_ids)))

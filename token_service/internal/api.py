@@ -59,6 +59,9 @@ class InternalApi:
     async def hand_out(self, request: Request, caller: str) -> Response:
         """Answer with one person's access token."""
         asked = await _asked_token(request)
+        if not self.callers.may_have_tokens(caller):
+            await self.tokens.note_refusal(asked.user_id, caller=caller)
+            return problem(403, "not_for_this_caller")
         try:
             token = await self.tokens.get(asked.user_id, caller=caller, rejected=asked.rejected)
         except (NeedsPerson, TryLater) as error:

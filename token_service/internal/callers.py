@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from services.service_tokens import BadToken, verify_service_token
+from services.service_tokens import BadToken, are_apart, verify_service_token
 from services.settings import KeyRing
 
 PER_SECOND = 1_000.0
@@ -33,6 +33,7 @@ class Callers:
         self._now = now
         self._monotonic = monotonic
         self._buckets: dict[str, _Bucket] = {}
+        self._operators_apart = are_apart(keys)
 
     def caller_of(self, request: Request) -> str:
         """Return who calls. Raises BadToken."""
@@ -43,6 +44,13 @@ class Callers:
         if scheme.lower() != "bearer":
             raise BadToken("it is no bearer token")
         return verify_service_token(self._keys, token.strip(), now=self._now)
+
+    def may_have_tokens(self, caller: str) -> bool:
+        """Tell whether a caller gets access tokens.
+
+        Operators need none; they are refused where their key is not that of the workers.
+        """
+        return caller != "operator" or not self._operators_apart
 
     def may_ask(self, caller: str) -> bool:
         """Tell whether the caller stays within what a sane one asks for, and count the request."""

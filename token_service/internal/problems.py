@@ -12,6 +12,7 @@ NO_STORE = {"cache-control": "no-store"}
 TITLES = {
     400: "The request is malformed",
     401: "Who calls is not known",
+    403: "This caller may not ask for that",
     404: "There is none",
     409: "A person has to do something first",
     413: "The request is too long",
