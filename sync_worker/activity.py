@@ -76,6 +76,8 @@ LABELS = {
     "closed_on": "closing date",
     "extras": "other fields",
 }
+# What a list of RFIs does not tell.
+BESIDE_THE_HEAD = ("question", "replies", "files", "spec section", "other fields")
 
 
 def changed_fields(before: dict[str, Any] | None, after: Record) -> list[str]:
@@ -87,14 +89,42 @@ def changed_fields(before: dict[str, Any] | None, after: Record) -> list[str]:
     return list(dict.fromkeys(changed))
 
 
-def words_for(before: dict[str, Any] | None, after: Record) -> str:
-    """Say in one sentence what came over."""
+def words_for(before: dict[str, Any] | None, after: Record) -> str | None:
+    """Say in one sentence what a put brought; None where it is no news of its own.
+
+    Files that follow their record are none, and neither is the thread of an RFI of which a list
+    had told no more than the head: it came over then.
+    """
     what = "RFI" if after.kind == "rfi" else "Submittal"
     named = f"{what} {after.number}".strip()
     if before is None:
         return f"{named} came over from Procore."
+    is_removed, was_removed = after.status == "removed", before.get("status") == "removed"
+    if is_removed and not was_removed:
+        return f"{named} is marked as removed, and its content is kept. {after.status_label}."
+    if was_removed and not is_removed:
+        return f"{named} is no longer marked as removed; it came over from Procore again."
     changed = changed_fields(before, after)
+    if before.get("extras", {}).get("thread_pending"):
+        changed = [label for label in changed if label not in BESIDE_THE_HEAD]
+        if not changed:
+            return None
+    elif _without_files(before) == _without_files(as_json(after)):
+        return None
     return f"{named} changed in Procore: {', '.join(changed) or 'details'}."
+
+
+STILL_COMING = ("files_pending", "thread_pending")
+
+
+def _without_files(record: dict[str, Any]) -> dict[str, Any]:
+    plain = {name: value for name, value in record.items() if name != "content_version"}
+    extras = plain.get("extras", {})
+    plain["extras"] = {name: held for name, held in extras.items() if name not in STILL_COMING}
+    plain["files"] = []
+    plain["replies"] = [{**reply, "files": []} for reply in plain.get("replies", [])]
+    plain["workflow"] = [{**step, "files": []} for step in plain.get("workflow", [])]
+    return plain
 
 
 def as_json(record: Record) -> dict[str, Any]:

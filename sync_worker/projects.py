@@ -76,6 +76,22 @@ WHERE project_id = $1
 FORGET_REMOVALS = "DELETE FROM mirror.removals WHERE project_id = $1"
 FORGET_LOOKS = "DELETE FROM mirror.looks WHERE project_id = $1"
 FORGET_REPLIES = "DELETE FROM mirror.awaited_replies WHERE project_id = $1"
+FORGET_COMPARISONS = "DELETE FROM mirror.comparisons WHERE project_id = $1"
+FORGET_DIFFERENCES = "DELETE FROM mirror.differences WHERE project_id = $1"
+# Who may answer and which responses there are is asked anew, and told as no change of theirs.
+FORGET_CHECKS = """
+UPDATE mirror.projects SET checked = NULL, checks_due_at = now() WHERE project_id = $1
+"""
+BEGIN = (
+    FORGET_LOOKS,
+    FORGET_REPLIES,
+    BEGIN_SWEEPS,
+    FORGET_REMOVALS,
+    FORGET_COMPARISONS,
+    FORGET_DIFFERENCES,
+    FORGET_CHECKS,
+)
+"""What a new tie begins with: nothing of the former one counts for it."""
 # What could be returned a moment ago cannot now, or the other way round.
 TELL_READINESS = """
 UPDATE mirror.readiness SET due_at = now(), asked = asked + 1 WHERE project_id = $1
@@ -214,10 +230,8 @@ class Projects:
                 or known["procore_project_id"] != connection.procore_project_id
             )
             if began:
-                await transaction.execute(FORGET_LOOKS, connection.project_id)
-                await transaction.execute(FORGET_REPLIES, connection.project_id)
-                await transaction.execute(BEGIN_SWEEPS, connection.project_id)
-                await transaction.execute(FORGET_REMOVALS, connection.project_id)
+                for statement in BEGIN:
+                    await transaction.execute(statement, connection.project_id)
             elif confirmed:
                 _ = await take_confirmation(transaction, connection.project_id, confirmed)
             asked_for_drafts = (

@@ -265,6 +265,7 @@ class Records:
 
 def _by_number(record: StoredRecord) -> list[Any]:
     """Sort A-9 before A-10: digits as numbers, each part tagged so that kinds never compare."""
-    text = f"{record.spec_section or ''} {record.number} {record.revision or ''}"
+    section = record.spec_section if record.kind == "submittal" else None
+    text = f"{section or ''} {record.number} {record.revision or ''}"
     words = "".join(c if c.isalnum() else " " for c in text).split()
     return [(0, int(word), "") if word.isdecimal() else (1, 0, word) for word in words]

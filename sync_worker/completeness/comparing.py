@@ -18,6 +18,7 @@ from sync_worker.completeness.judging import Difference, files_of, judged, plain
 from sync_worker.completeness.markers import verdict_of
 from sync_worker.completeness.store import Comparison, Comparisons, Result, portions_of
 from sync_worker.inbound.look_store import Looks
+from sync_worker.unlinking import LABEL as UNLINKED
 
 MOST_PASSES = 4
 PORTION = 200
@@ -114,6 +115,9 @@ class Comparing:
         for procore_id in asked:
             there, row = held.get(procore_id), remembered.get(procore_id)
             how = listed.get(procore_id)
+            if there is not None and there.status_label == UNLINKED:
+                seen.ids.add(procore_id)  # it belongs to a project that is none of this tie's
+                continue
             found = judged(
                 procore_id,
                 listed=how.state if how else None,

@@ -200,9 +200,8 @@ class Records:
                 await note_after_return(transaction, key.project_id, record, after)
             if chain is not None and before.record is None:
                 await _look_again_at_revisions(transaction, key, chain, record, source)
-            if _worth_telling(before, record):
+            if words := words_for(before.record, record):
                 event = "record.removed" if record.status == "removed" else "record.mirrored"
-                words = words_for(before.record, record)
                 await note(transaction, key.project_id, event, words, record=record)
             await ask_record_deliveries(transaction, key.project_id, key.kind, key.procore_id)
 
@@ -339,23 +338,3 @@ async def _look_again_at_revisions(
         again = (*again, key.procore_id)
     for one in again:
         await queries.execute(WANT, key.project_id, key.kind, one, SWEPT)
-
-
-def _worth_telling(before: Stored, record: Record) -> bool:
-    """A put that only brought files along is no news of its own."""
-    if before.record is None:
-        return True
-    return _without_files(before.record) != _without_files(as_json(record))
-
-
-STILL_COMING = ("files_pending", "thread_pending")
-
-
-def _without_files(record: dict[str, Any]) -> dict[str, Any]:
-    plain = {name: value for name, value in record.items() if name != "content_version"}
-    extras = plain.get("extras", {})
-    plain["extras"] = {name: held for name, held in extras.items() if name not in STILL_COMING}
-    plain["files"] = []
-    plain["replies"] = [{**reply, "files": []} for reply in plain.get("replies", [])]
-    plain["workflow"] = [{**step, "files": []} for step in plain.get("workflow", [])]
-    return plain

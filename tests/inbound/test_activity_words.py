@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from schemas.records import Record
 from services.postgres import Row
@@ -45,6 +46,32 @@ def test_a_submittal_read_back_from_the_database_has_not_changed() -> None:
         status={"id": 1, "name": "Closed", "status": "Closed"},
     )
     assert changed_fields(stored(record), record) == []
+
+
+def test_a_removal_is_not_told_as_a_change_in_procore() -> None:
+    before = stored(rfi_record())
+    removed = replace(rfi_record(), status="removed", status_label="Unlinked", ball_in_court=())
+    assert words_for(before, removed) == (
+        "RFI A-014 is marked as removed, and its content is kept. Unlinked."
+    )
+    assert words_for(stored(removed), rfi_record()) == (
+        "RFI A-014 is no longer marked as removed; it came over from Procore again."
+    )
+
+
+def test_the_thread_after_the_head_is_no_change_of_its_own() -> None:
+    whole = rfi_record(specification_section="09 91 00")
+    head = replace(whole, question="", replies=(), files=(), extras={"thread_pending": True})
+    assert words_for(stored(replace(head, spec_section=None)), whole) is None
+    assert words_for(stored(replace(head, title="Other")), whole) == (
+        "RFI A-014 changed in Procore: title."
+    )
+
+
+def test_files_that_follow_their_record_are_no_news() -> None:
+    whole = submittal_record(files=("601", "602"))
+    before = stored(replace(whole, files=(), extras={**whole.extras, "files_pending": 2}))
+    assert words_for(before, whole) is None
 
 
 class Written:

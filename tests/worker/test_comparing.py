@@ -273,3 +273,27 @@ async def test_the_audit_counts_our_own_returns_and_cries_out_at_a_wrong_one(ben
     told = {r["event"]: r["words"] for r in await bench.rows("activity") if r["return_id"]}
     assert set(told) == {"audit.marker_doubled", "audit.marker_missing"}
     assert marks[1] in told["audit.marker_doubled"]
+
+
+async def test_nothing_of_a_former_tie_is_compared_or_counted_for_the_new_one(
+    bench: Bench,
+) -> None:
+    await filled(bench)
+    await bench.postgres.execute("UPDATE mirror.projects SET checked = '{}'")
+    await bench.connect(state="disconnected", unlinked=True)
+
+    async def undone() -> bool:
+        _ = await bench.worker.duties.unlinking.go_on()
+        return (await bench.row("projects"))["unlinking"] is False
+
+    await bench.until(undone)
+    bench.procore.held.clear()
+    bench.procore.hold("rfi", rfi_json(11))
+    await bench.connect(procore_project_id="502")
+    assert await bench.rows("comparisons") == []
+    assert (await bench.row("projects"))["checked"] is None
+    async with bench.worker.running():
+        await bench.until(bench.is_backfilled)
+    await compared(bench)
+    assert await result(bench) == (1, 1, 0)
+    assert await result(bench, "submittal") == (0, 0, 0)

@@ -207,7 +207,8 @@ async def test_a_company_without_the_app_is_probed_with_one_call_a_period(bench:
             return bool((await bench.row("projects"))["attention_reason"] == "app_not_installed")
 
         await bench.until(noticed)
-        bench.procore.calls.clear()
+    bench.procore.calls.clear()
+    async with bench.worker.running():
         await bench.sweep_due()
         await bench.want("rfi", "2", "3")
         await asyncio.sleep(0.6)

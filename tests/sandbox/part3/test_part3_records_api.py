@@ -4,6 +4,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from sandbox.part3.house import House
 from tests.sandbox.part3.conftest import PROJECT, TOKEN, Part3Api, a_file, a_record
 
 Strangers = Callable[..., httpx2.AsyncClient]
@@ -331,3 +332,16 @@ async def test_the_ledger_holds_every_call_and_no_bodies(api: Part3Api) -> None:
     assert calls[0]["path"] == f"/v1/projects/{PROJECT}/records/rfi/101"
     assert len(await api.effects("GET 404")) == 1
     assert "secret question" not in ledger
+
+
+@pytest.mark.parametrize(
+    ("kind", "order"), [("rfi", ["2", "9", "10"]), ("submittal", ["10", "2", "9"])]
+)
+async def test_rfis_stand_by_number_and_submittals_by_section_first(
+    api: Part3Api, house: House, kind: str, order: list[str]
+) -> None:
+    sections = {"9": "09 91 00", "10": "03 30 00", "2": "05 12 00"}
+    for number, section in sections.items():
+        numbered = {"number": number, "spec_section": section}
+        await api.put_record(a_record(kind, f"70{number}", **numbered))
+    assert [one.number for one in house.records.all_of(PROJECT, kind)] == order
