@@ -342,9 +342,7 @@ async def _stop_all_but_servers(run: Run) -> None:
 async def _connect(lab: Lab) -> None:
     """Connect the project, with Maya's authorization there and limits that are not the subject."""
     site = lab.site
-    generous = {"rate_limit_hourly": 1_000_000, "rate_limit_spike": 1_000_000}
-    answer = await site.http.post(f"{site.stack.procore}/_sandbox/switches", json=generous)
-    answer.raise_for_status()
+    await site.procore_switches(rate_limit_hourly=1_000_000, rate_limit_spike=1_000_000)
     await site.connect()
     await site.until_backfilled()
     await site.authorize(site.maya)

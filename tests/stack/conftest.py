@@ -39,8 +39,9 @@ async def chromium() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def fault_site(kafka_bootstrap: str, database_url: str) -> AsyncIterator[Site]:
     """A connected project on a system of its own, whose programs tests kill and start again."""
+    minding_hooks = {**QUICK, "HOOK_AUDIT_S": "2"}
     async with (
-        running_stack(kafka_bootstrap, database_url, overrides=QUICK) as stack,
+        running_stack(kafka_bootstrap, database_url, overrides=minding_hooks) as stack,
         connected_site(stack) as site,
     ):
         yield site

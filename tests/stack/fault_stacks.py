@@ -162,6 +162,16 @@ class Site:
             f"{self.stack.procore}/_sandbox/faults", {"seed": seed, "rules": list(rules)}
         )
 
+    async def procore_switches(self, **choices: Any) -> None:
+        await self._post(f"{self.stack.procore}/_sandbox/switches", choices)
+
+    async def advance_procore(self, seconds: float) -> None:
+        """Move Procore's clock: its deadlines, back-off, tokens and updated_at follow.
+
+        It is never put back: a record would seem to go to an older state.
+        """
+        await self._post(f"{self.stack.procore}/_sandbox/clock", {"advance_s": seconds})
+
     async def procore_ledger(self) -> dict[str, list[dict[str, Any]]]:
         url = f"{self.stack.procore}/_sandbox/ledger?limit=100000"
         answer = await self.http.get(url)
