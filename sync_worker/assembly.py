@@ -7,6 +7,7 @@ from functools import partial
 
 from schemas.notices import DEAD_LETTERS, WORKER_GROUP, Outcome
 from services.checked_connections import CheckedBackend
+from services.database_clock import DatabaseClock
 from services.http_client import HttpClient
 from services.kafka import ConsumedRecord, ConsumerSettings, NoticeConsumer, Publisher
 from services.metrics import Metrics
@@ -18,6 +19,7 @@ from services.procore.files import Files
 from services.procore.integration_health import OBSERVATIONS, IntegrationHealth
 from services.procore.origins import Origins, origin_of, origins_of
 from services.service_tokens import issue_service_token
+from services.settings import KeyRing
 from services.token_client import TokenClient
 from sync_worker.completeness.comparing import Comparing
 from sync_worker.completeness.listings import Listings
@@ -60,6 +62,7 @@ class Worker:
     deliveries: Deliveries
     readiness: ReadinessLoop
     duties: Duties
+    clock: DatabaseClock
     measures: Measures
 
 
@@ -101,10 +104,12 @@ def _worker(
 
     procore_http, storage_http, part3_http, token_http = clients
     timing, me = settings.timing, settings.worker_id
+    clock = DatabaseClock(postgres)
     tokens = TokenClient(
         token_http,
         settings.token_service_urls,
-        lambda: "Bearer " + issue_service_token(settings.internal_keys, issuer="sync_worker"),
+        partial(_service_credential, settings.internal_keys, clock),
+        now=clock,
     )
     calls = measures.metrics.counter(
         "connector_procore_calls",
@@ -236,8 +241,13 @@ def _worker(
         deliveries=deliveries,
         readiness=readiness,
         duties=duties,
+        clock=clock,
         measures=measures,
     )
+
+
+def _service_credential(keys: KeyRing, clock: DatabaseClock) -> str:
+    return "Bearer " + issue_service_token(keys, issuer="sync_worker", now=clock)
 
 
 def _origins(settings: WorkerSettings) -> Origins:

@@ -43,6 +43,7 @@ class Housekeeping:
         connections: ConnectionStore,
         sessions: SessionStore,
         measure: Callable[[], Awaitable[object]],
+        read_clock: Callable[[], Awaitable[object]],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -50,6 +51,7 @@ class Housekeeping:
         self._grants = grants
         self._monotonic = monotonic
         self._duties = (
+            Duty("clock", 30.0, read_clock),
             Duty("measures", 15.0, measure),
             Duty("connections", 15.0, connections.clean_up),
             Duty("unchosen_grants", 60.0, self.tidy_grants),

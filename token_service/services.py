@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import urlsplit
 
+from services.database_clock import DatabaseClock
 from services.http_client import HttpClient
 from services.metrics import Metrics
 from services.part3.client import Part3
@@ -54,6 +55,7 @@ class Services:
     authorizing: AuthorizeDesk
     internal: InternalApi
     housekeeping: Housekeeping
+    clock: DatabaseClock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,7 @@ class _GrantParts:
 def assemble(settings: Settings, outside: Outside) -> Services:
     """Put the service together; nothing is opened or sent here."""
     measures = Measures(outside.metrics)
+    clock = DatabaseClock(outside.database)
     grants = _grant_parts(settings, outside, measures)
     people = Grants(outside.database, grants.store, grants.pending, grants.revoking)
     sessions = SessionStore(outside.database, settings.public_url)
@@ -115,13 +118,13 @@ def assemble(settings: Settings, outside: Outside) -> Services:
         tokens=grants.tokens,
         connections=connections,
         desk=desk,
-        pad=LaunchPad(settings.launch_keys, sessions, grants.audit),
+        pad=LaunchPad(settings.launch_keys, sessions, grants.audit, now=clock),
         authorizing=_authorizing(settings, outside, grants, sessions),
         internal=InternalApi(
             tokens=grants.tokens,
             connections=connections,
             dispositions=dispositions,
-            callers=Callers(settings.internal_keys),
+            callers=Callers(settings.internal_keys, now=clock),
             measures=measures,
         ),
         housekeeping=Housekeeping(
@@ -131,7 +134,9 @@ def assemble(settings: Settings, outside: Outside) -> Services:
             connections=connections,
             sessions=sessions,
             measure=partial(measures.read, outside.database),
+            read_clock=clock.read,
         ),
+        clock=clock,
     )
 
 

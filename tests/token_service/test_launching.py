@@ -1,8 +1,9 @@
+import time
 from dataclasses import replace
 
 import pytest
 
-from services.service_tokens import issue_launch_token
+from services.service_tokens import issue_launch_token, issue_service_token
 from services.settings import KeyRing
 from tests.token_service.browser import ACCOUNT, Browser
 from tests.token_service.conftest import Part3Host, Running, replica, ring
@@ -26,6 +27,22 @@ async def test_a_good_token_begins_a_visit_and_leads_on(running: Running, part3:
     assert "secure" not in cookie
     assert "__host-" not in cookie
     assert (await browser.get("/projects/p-1/integrations")).status_code == 200
+
+
+@pytest.mark.parametrize("off_s", [-86_400.0, 86_400.0])
+async def test_b76_people_and_workers_get_in_though_the_hosts_clock_is_a_day_off(
+    running: Running, monkeypatch: pytest.MonkeyPatch, off_s: float
+) -> None:
+    clock = running.services.clock
+    monkeypatch.setattr(clock, "_host_now", lambda: time.time() + off_s)
+    assert (await Browser(running).launch("anna")).status_code == 401
+    await clock.read()
+    assert (await Browser(running).launch("anna")).status_code == 303
+    credential = "Bearer " + issue_service_token(running.settings.internal_keys, "sync_worker")
+    answer = await running.internal.get(
+        "/internal/connections", headers={"authorization": credential}
+    )
+    assert answer.status_code == 200
 
 
 async def test_over_https_the_cookie_is_secure_and_of_this_host_alone(
