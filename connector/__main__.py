@@ -8,6 +8,7 @@ from connector.completing import completion
 from connector.demo.command import demo
 from connector.diagnosis import doctor
 from connector.mending import resync
+from connector.pausing import drain, pause, resume
 from connector.preparing import migrate, topics
 from connector.replaying import replay
 from connector.reporting import status
@@ -30,7 +31,22 @@ def main() -> None:
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
-for command in (migrate, topics, wait, doctor, status, resync, replay, rotate, completion, demo):
+COMMANDS = (
+    migrate,
+    topics,
+    wait,
+    doctor,
+    status,
+    resync,
+    replay,
+    pause,
+    resume,
+    drain,
+    rotate,
+    completion,
+    demo,
+)
+for command in COMMANDS:
     main.add_command(command)
 
 if __name__ == "__main__":

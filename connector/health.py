@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.pauses import Pauses
 from services.project_health import HealthWord, health_word
 
 
@@ -26,6 +27,7 @@ class ProjectFigures:
     returns_delivered: int
     oldest_held_words: str | None
     last_sweep_at: datetime | None
+    pauses: Pauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ def health_of(project: ProjectFigures) -> Health:
     """Say how a project is, in the words of its page, and what to do next."""
     failing = project.looks_failing + project.sweeps_failing
     word = health_word(
-        state=project.state,
+        state="paused" if _paused(project) else project.state,
         attention=bool(project.attention_message),
         backfilling=bool(project.backfills_open),
         removals_held=project.removals_held,
@@ -51,9 +53,16 @@ def health_of(project: ProjectFigures) -> Health:
     return Health(word, _next_step(word, project, failing))
 
 
+def _paused(project: ProjectFigures) -> bool:
+    return project.state == "active" and project.pauses.first is not None
+
+
 def _next_step(word: HealthWord, project: ProjectFigures, failing: int) -> str:
     if word == "paused":
-        return "Resume it when the reason for the pause is gone."
+        return (
+            f"{project.pauses.effect} {project.pauses.words}".strip()
+            or "Resume it when the reason for the pause is gone."
+        )
     if word == "attention":
         return project.attention_message or ""
     if word == "removals to confirm":

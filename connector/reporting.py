@@ -3,17 +3,20 @@
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 
 import click
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
 from connector.health import ProjectFigures, health_of
 from connector.reaching import ask_postgres
+from services.pauses import read_pauses
 from services.postgres import Postgres
 
 FIGURES = """
-SELECT p.project_id, p.state, p.attention_message,
+SELECT p.project_id, p.state, p.attention_message, p.to_part3_paused, p.to_procore_paused,
   (SELECT count(*) FROM mirror.sweeps s
     WHERE s.project_id = p.project_id AND s.backfilled_at IS NULL) AS backfills_open,
   (SELECT max(s.finished_at) FROM mirror.sweeps s
@@ -74,12 +77,19 @@ def status(project_id: str | None, as_json: bool) -> None:
 
 async def _figures(postgres: Postgres, project_id: str | None) -> list[ProjectFigures]:
     rows = await postgres.fetch(FIGURES, project_id)
-    return [ProjectFigures(**dict(row)) for row in rows]
+    return [_figures_of(dict(row)) for row in rows]
+
+
+def _figures_of(row: dict[str, Any]) -> ProjectFigures:
+    pauses = read_pauses(row)
+    known = {name: value for name, value in row.items() if not name.endswith("_paused")}
+    return ProjectFigures(**known, pauses=pauses)
 
 
 def _as_json(project: ProjectFigures) -> dict[str, object]:
     health = health_of(project)
     figures = asdict(project)
+    figures["pauses"] = msgspec.to_builtins(project.pauses)
     figures["last_sweep_at"] = project.last_sweep_at and project.last_sweep_at.isoformat()
     return {**figures, "health": health.word, "next_step": health.next_step}
 

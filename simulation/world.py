@@ -228,6 +228,7 @@ class World:
                 "attention_reason": None,
                 "attention_message": None,
                 "attention_mended_by": None,
+                "to_procore_paused": None,
                 "attention_since": None,
                 "probe_after": None,
                 "returns_due_at": now,

@@ -27,7 +27,8 @@ TAKE_HOOK = """
 UPDATE mirror.projects SET hook_due_at = now() + make_interval(secs => $1)
 WHERE project_id = (
   SELECT project_id FROM mirror.projects
-  WHERE state = 'active' AND attention_reason IS NULL AND hook_due_at <= now()
+  WHERE state = 'active' AND attention_reason IS NULL AND to_part3_paused IS NULL
+    AND hook_due_at <= now()
   ORDER BY hook_due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING project_id
 """

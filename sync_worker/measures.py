@@ -65,23 +65,27 @@ HELD_REASONS = (
     "read_back_differs",
     "code_unmapped",
     "too_many_writes",
+    "paused",
 )
 COUNT_HELD = """
 SELECT coalesce(reason, 'other') AS reason, count(*) AS held
 FROM mirror.deliveries WHERE state = 'held' GROUP BY 1
 """
 COUNT_RETRIES_DUE = """
-SELECT (SELECT count(*) FROM mirror.looks
-        WHERE attempts > 0 AND claimed_by IS NULL AND due_at <= now())
+SELECT (SELECT count(*) FROM mirror.looks l JOIN mirror.projects p USING (project_id)
+        WHERE l.attempts > 0 AND l.claimed_by IS NULL AND l.due_at <= now()
+          AND p.to_part3_paused IS NULL)
      + (SELECT count(*) FROM mirror.deliveries
         WHERE state = 'waiting' AND lease_owner IS NULL AND due_at <= now())
 """
 # How long ago everything had been listed that had changed by then; a project that is being filled
-# for the first time counts from its connection.
+# for the first time counts from its connection. What the operators paused is late for nobody, and
+# counts anew from when they resumed it.
 WORST_SWEEP_AGE = """
-SELECT coalesce(max(extract(epoch FROM now() - coalesce(s.settled_until, p.connected_at))), 0)
-    ::float8
-FROM mirror.sweeps s JOIN mirror.projects p USING (project_id) WHERE p.state = 'active'
+SELECT coalesce(max(extract(epoch FROM now()
+    - GREATEST(coalesce(s.settled_until, p.connected_at), p.to_part3_resumed_at))), 0)::float8
+FROM mirror.sweeps s JOIN mirror.projects p USING (project_id)
+WHERE p.state = 'active' AND p.to_part3_paused IS NULL
 """
 
 log = structlog.get_logger()

@@ -40,8 +40,9 @@ FROM mirror.projects WHERE project_id = $1 FOR UPDATE
 KEEP = """
 INSERT INTO mirror.projects AS p (project_id, procore_company_id, procore_project_id,
   owner_user_id, reader_user_id, state, connection_updated_at, options, removals_confirmed,
-  unlinking)
-VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9)
+  unlinking, to_part3_paused, to_procore_paused)
+VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, mirror.pause_of($1, $2, 'part3'),
+  mirror.pause_of($1, $2, 'procore'))
 ON CONFLICT (project_id) DO UPDATE SET
   procore_company_id = EXCLUDED.procore_company_id,
   procore_project_id = EXCLUDED.procore_project_id,
@@ -51,6 +52,7 @@ ON CONFLICT (project_id) DO UPDATE SET
   connection_updated_at = EXCLUDED.connection_updated_at,
   options = EXCLUDED.options, removals_confirmed = EXCLUDED.removals_confirmed,
   unlinking = EXCLUDED.unlinking,
+  to_part3_paused = EXCLUDED.to_part3_paused, to_procore_paused = EXCLUDED.to_procore_paused,
   attention_reason = NULL, attention_message = NULL, attention_mended_by = NULL,
   attention_since = NULL, probe_after = NULL, hook_due_at = now() + interval '1 minute',
   returns_due_at = now()

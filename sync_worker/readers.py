@@ -30,7 +30,7 @@ UPDATE mirror.projects SET probe_after = now() + make_interval(secs =>
     THEN $1::float8 ELSE $2::float8 END)
 WHERE project_id = (
   SELECT project_id FROM mirror.projects
-  WHERE state = 'active' AND attention_reason IS NOT NULL
+  WHERE state = 'active' AND attention_reason IS NOT NULL AND to_part3_paused IS NULL
     AND (probe_after IS NULL OR probe_after <= now())
   ORDER BY probe_after NULLS FIRST LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING project_id, procore_company_id, procore_project_id, owner_user_id, reader_user_id,
@@ -40,7 +40,8 @@ TAKE_STOOD_IN_FOR = """
 UPDATE mirror.projects SET reader_due_at = now() + make_interval(secs => $1)
 WHERE project_id = (
   SELECT project_id FROM mirror.projects
-  WHERE state = 'active' AND attention_reason IS NULL AND reader_user_id <> owner_user_id
+  WHERE state = 'active' AND attention_reason IS NULL AND to_part3_paused IS NULL
+    AND reader_user_id <> owner_user_id
     AND reader_due_at <= now()
   ORDER BY reader_due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING project_id, procore_company_id, procore_project_id, owner_user_id, reader_user_id,

@@ -54,7 +54,7 @@ UPDATE mirror.sweeps s SET lease_owner = $1, lease_until = now() + make_interval
   next_page = coalesce(s.next_page, 1)
 WHERE (s.project_id, s.kind) = (
   SELECT w.project_id, w.kind FROM mirror.sweeps w JOIN mirror.projects p USING (project_id)
-  WHERE p.state = 'active' AND p.attention_reason IS NULL
+  WHERE p.state = 'active' AND p.attention_reason IS NULL AND p.to_part3_paused IS NULL
     AND (w.backfilled_at IS NULL) = $6
     AND (w.lease_owner IS NULL OR w.lease_until < now())
     AND (w.retry_at IS NULL OR w.retry_at <= now())
@@ -73,7 +73,8 @@ UPDATE mirror.sweeps SET next_page = $4, attempts = 0, reason = NULL, message = 
   found = found + CASE WHEN backfilled_at IS NULL THEN $5 ELSE 0 END, retry_at = NULL,
   lease_until = now() + make_interval(secs => $6),
   window_to = LEAST(window_to, $7::timestamptz - make_interval(secs => $8))
-WHERE (project_id, kind, fence) = ($1, $2, $3) RETURNING 1
+WHERE (project_id, kind, fence) = ($1, $2, $3) RETURNING (
+  SELECT p.to_part3_paused IS NULL FROM mirror.projects p WHERE p.project_id = $1)
 """
 # Replies whose RFI no look has shown are listed for twice: now, and when reads have settled.
 LISTED_REPLIES = """
@@ -223,8 +224,8 @@ class Sweeps:
 
     async def page_done(
         self, sweep: Sweep, next_page: int, found: int, answered_at: datetime | None
-    ) -> None:
-        """Keep how far a sweep is. Raises LeaseLost.
+    ) -> bool:
+        """Keep how far a sweep is; False when its project was paused. Raises LeaseLost.
 
         Args:
             sweep: ours.
@@ -234,8 +235,10 @@ class Sweeps:
         """
         named = (sweep.project_id, sweep.kind, sweep.fence)
         how_far = (next_page, found, LEASE_S, answered_at, UPPER_BOUND_S)
-        if not await self._postgres.fetchval(PAGE_DONE, *named, *how_far):
+        goes_on: bool | None = await self._postgres.fetchval(PAGE_DONE, *named, *how_far)
+        if goes_on is None:
             raise LeaseLost(sweep)
+        return goes_on
 
     async def listed(self, sweep: Sweep) -> None:
         """Note that every page of a window was listed."""

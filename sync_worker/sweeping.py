@@ -215,9 +215,12 @@ class Sweeping:
             await self._take(sweep, page, drafts=reader.show_drafts)
             failpoints.reach("s1")
             number += 1
-            await self._sweeps.page_done(sweep, number, len(page.items), page.answered_at)
+            goes_on = await self._sweeps.page_done(sweep, number, len(page.items), page.answered_at)
             if page.next_page is None:
                 break
+            if not goes_on:
+                await self._sweeps.hand_over(sweep)
+                return
         if sweep.full_sweep and not sweep.backfill:
             await self._mind_the_recycle_bin(reader, sweep)
         if everything:

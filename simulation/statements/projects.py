@@ -53,7 +53,7 @@ def attention(
 
 CONNECTION = (
     "state", "procore_company_id", "procore_project_id", "reader_user_id", "attention_reason",
-    "attention_message", "attention_mended_by", "options",
+    "attention_message", "attention_mended_by", "options", "to_procore_paused",
 )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ WHERE (c.project_id, c.kind) = (
   SELECT d.project_id, d.kind FROM mirror.comparisons d
   JOIN mirror.projects p USING (project_id) JOIN mirror.sweeps s USING (project_id, kind)
   WHERE d.due_at <= now() AND p.state = 'active' AND p.attention_reason IS NULL
+    AND p.to_part3_paused IS NULL
     AND s.backfilled_at IS NOT NULL
     AND (d.listed_at < now() - make_interval(secs => $2) OR NOT EXISTS (
       SELECT 1 FROM mirror.looks l WHERE (l.project_id, l.kind) = (d.project_id, d.kind)

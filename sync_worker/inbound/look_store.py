@@ -53,7 +53,8 @@ MOST_URGENT = """
         AND m.claimed_by IS NULL AND m.attempts = 0), l.due_at)
       ELSE l.due_at END AS ready_at
   ) r
-  WHERE p.state = 'active' AND p.attention_reason IS NULL AND NOT p.project_id = ANY($1)
+  WHERE p.state = 'active' AND p.attention_reason IS NULL AND p.to_part3_paused IS NULL
+    AND NOT p.project_id = ANY($1)
     AND (v.priority < 3 OR ($3 AND NOT p.project_id = ANY($2)))
 """
 # Several submittals of its project go with it, as one list call reads them all; but what was at

@@ -51,6 +51,9 @@ from sync_worker.outbound.standing import Standing, held, in_doubt, withdrawn
 log = structlog.get_logger()
 
 
+PAUSED_RECHECK_S = 3_600.0
+
+
 class Deliverer:
     """Brings returns to Procore, one attempt a call."""
 
@@ -109,7 +112,7 @@ class Deliverer:
             raise
 
     async def _prepare(self, task: Task, answer: Return) -> Errand | Hold:
-        tie = await self._tie(answer)
+        tie = await self._tie(task, answer)
         if isinstance(tie, Hold):
             return tie
         me = await self._author_in_procore(answer)
@@ -117,13 +120,15 @@ class Deliverer:
             return me
         return await plan_errand(task, answer, tie, me, intents=self._intents, memory=self._memory)
 
-    async def _tie(self, answer: Return) -> Tie | Hold:
+    async def _tie(self, task: Task, answer: Return) -> Tie | Hold:
         tie = await self._memory.tie(answer.project_id)
         if tie is None:
             message = f"The connection of project {answer.project_id} is not known here yet."
             raise TryLater(message, reason="not_connected")
         if tie.state != "active":
             return holds.not_connected(tie.state)
+        if tie.paused is not None:
+            return as_it_was_held(task) or holds.paused(tie.paused)
         if tie.attention_reason == "app_not_installed":
             return Hold(
                 tie.attention_reason,
@@ -285,7 +290,9 @@ class Deliverer:
         """Hold it; what its author has taken back meanwhile waits for nobody."""
         if answer.state == "withdrawn" and await self._nothing_may_appear(answer.id):
             return withdrawn()
-        return held(hold, recheck_s=self._limits.recheck_s)
+        # a resume makes it due at once; this is for one that a crash kept from it
+        paused = hold.reason == holds.PAUSED
+        return held(hold, recheck_s=PAUSED_RECHECK_S if paused else self._limits.recheck_s)
 
     async def _nothing_may_appear(self, return_id: str) -> bool:
         intents = await self._intents.of_return(return_id)
@@ -302,6 +309,17 @@ def without_refused_comment(errand: Errand) -> Return:
         return answer
     despite = tuple(code for code in answer.confirmed_despite if code != "record_closed")
     return replace(answer, confirmed_despite=despite)
+
+
+def as_it_was_held(task: Task) -> Hold | None:
+    """Return why it is held already: a pause takes from nobody what they can do meanwhile.
+
+    What its author or somebody else has mended since is paused like anything new.
+    """
+    mended = task.asked > task.reported_asked
+    if task.state != "held" or task.reason is None or task.reason == holds.PAUSED or mended:
+        return None
+    return Hold(task.reason, task.message or "", task.mended_by)
 
 
 def as_it_was_refused(task: Task, hold: Hold) -> Hold:

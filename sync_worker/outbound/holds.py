@@ -9,8 +9,10 @@ import msgspec
 
 from schemas.records import Person
 from schemas.returns import Member, Return
+from services.pauses import Pause
 from services.procore.models import Rfi, Submittal, UserRef
 
+PAUSED = "paused"
 PART_WORDS = {
     "question": "question",
     "description": "description",
@@ -207,6 +209,16 @@ def refused(answer: Return, words: str) -> Hold:
         f"Procore refused this return: {words}. It is tried again by itself; if that does not "
         "help, withdraw it and return it anew.",
         author_of(answer),
+    )
+
+
+def paused(pause: Pause) -> Hold:
+    """The operators let no return go for now; nobody else can or need do anything."""
+    return Hold(
+        PAUSED,
+        f"The connection is {pause.words}. This return is kept and goes by itself when they "
+        "resume it; nobody needs to do anything.",
+        None,
     )
 
 

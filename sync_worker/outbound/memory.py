@@ -8,6 +8,7 @@ import msgspec
 from schemas.connections import ProjectOptions
 from schemas.records import Kind, Person
 from schemas.returns import Return
+from services.pauses import Pause, read_pause
 from services.postgres import Postgres
 from services.procore.models import Place
 from sync_worker.inbound.rounds import Rounds
@@ -17,7 +18,7 @@ from sync_worker.outbound.versions import SeenVersion, seen_version
 
 CONNECTION = """
 SELECT state, procore_company_id, procore_project_id, reader_user_id, attention_reason,
-       attention_message, attention_mended_by, options
+       attention_message, attention_mended_by, options, to_procore_paused
 FROM mirror.projects WHERE project_id = $1
 """
 OURS = """
@@ -67,6 +68,7 @@ class Tie(msgspec.Struct, frozen=True, kw_only=True):
     attention_message: str | None = None
     attention_mended_by: Person | None = None
     options: ProjectOptions = ProjectOptions()
+    paused: Pause | None = None  # by the operators, towards Procore
 
 
 class Memory(Protocol):
@@ -126,6 +128,7 @@ class PostgresMemory:
             attention_message=row["attention_message"],
             attention_mended_by=msgspec.convert(mended_by, Person) if mended_by else None,
             options=msgspec.convert(row["options"], ProjectOptions),
+            paused=read_pause(row["to_procore_paused"]),
         )
 
     async def seen(self, answer: Return) -> SeenVersion | None:

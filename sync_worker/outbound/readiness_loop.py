@@ -67,7 +67,8 @@ TAKE_CHECK = """
 UPDATE mirror.projects SET checks_due_at = now() + make_interval(secs => $1)
 WHERE project_id = (
     SELECT project_id FROM mirror.projects
-    WHERE state = 'active' AND attention_reason IS NULL AND checks_due_at <= now()
+    WHERE state = 'active' AND attention_reason IS NULL AND to_part3_paused IS NULL
+      AND checks_due_at <= now()
     ORDER BY checks_due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING project_id, checked, procore_company_id, procore_project_id, reader_user_id
 """

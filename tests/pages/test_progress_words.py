@@ -1,5 +1,6 @@
 """What the progress says, from figures alone."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.records import Kind
+from services.pauses import Pause, Pauses
 from token_service.public.health import health_of
 from token_service.public.progress import (
     Counts,
@@ -103,6 +105,17 @@ def test_health_names_the_worst_first() -> None:
     }
     for word, one in words.items():
         assert health_of(one, "/activity").word == word
+
+
+def test_a_pause_by_the_operators_says_what_rests_by_whom_since_when_and_why() -> None:
+    pause = Pause(by="Dana", reason="Procore has an incident", at=NOW)
+    fine = standing(finished("rfi"), finished("submittal"))
+    resting = replace(fine, pauses=Pauses(to_procore=pause))
+    assert resting.page_state == "attention"
+    health = health_of(resting, "/activity", paused=resting.is_paused)
+    assert health.word == "Paused"
+    assert health.words.startswith("Returns are kept here for now")
+    assert "the operators (Dana) since 24 Nov 2026, 09:00 UTC: Procore has an" in health.next_step
 
 
 def test_both_kinds_have_their_words() -> None:

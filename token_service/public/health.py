@@ -36,8 +36,9 @@ def health_of(standing: Standing, activity_path: str, *, paused: bool = False) -
         return Health(
             shown,
             "warn",
-            "Nothing crosses in either direction for now.",
-            "Whoever runs the connector resumes it when the reason for the pause is gone.",
+            standing.pauses.effect or "Nothing crosses in either direction for now.",
+            standing.pauses.words
+            or "Whoever runs the connector resumes it when the reason for the pause is gone.",
         )
     if word == "removals to confirm":
         return Health(

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from schemas.records import KINDS, Kind
+from services.pauses import NO_PAUSES, Pauses, read_pauses
 from services.postgres import ProjectReads
 from token_service.public.wording import counted, kind, lasting
 
@@ -23,7 +24,7 @@ ESTIMATE_AFTER_SHARE = 0.02
 
 READ_PROJECT = """
 SELECT p.state, p.attention_reason, p.attention_message, p.attention_mended_by, p.attention_since,
-  p.connection_updated_at, p.reader_user_id, now() AS now,
+  p.connection_updated_at, p.reader_user_id, p.to_part3_paused, p.to_procore_paused, now() AS now,
   (SELECT count(*) FROM mirror.removals m WHERE m.project_id = $1 AND m.state = 'held')
     AS removals_held,
   (SELECT count(*) FROM mirror.looks l WHERE l.project_id = $1 AND l.due_at <= now()) AS looks_due,
@@ -96,6 +97,7 @@ class Standing:
     records: Mapping[Kind, Counts]
     attention: Attention | None = None
     paused: bool = False
+    pauses: Pauses = NO_PAUSES
     removals_held: int = 0
     looks_due: int = 0
     looks_failing: int = 0
@@ -111,6 +113,11 @@ class Standing:
         return all(sweep.backfilled_at is not None for sweep in self.sweeps.values())
 
     @property
+    def is_paused(self) -> bool:
+        """Tell whether a direction rests, as the connection says or the operators."""
+        return self.paused or self.pauses.first is not None
+
+    @property
     def last_sweep_at(self) -> datetime | None:
         """When Procore was last asked for everything that changed."""
         return max((s.finished_at for s in self.sweeps.values() if s.finished_at), default=None)
@@ -118,7 +125,7 @@ class Standing:
     @property
     def page_state(self) -> PageState:
         """The page's `data-state` of a connection that is not disconnected."""
-        if self.attention or self.paused:
+        if self.attention or self.is_paused:
             return "attention"
         return "connected" if self.backfilled else "backfilling"
 
@@ -147,6 +154,7 @@ async def read_standing(mirror: ProjectReads, project_id: str) -> Standing:
         records={k: _counts_of(counts.get(k)) for k in KINDS},
         attention=_attention_of(project) if heard else None,
         paused=project["state"] == "paused",
+        pauses=read_pauses(project) if heard else NO_PAUSES,
         removals_held=project["removals_held"] if heard else 0,
         looks_due=project["looks_due"],
         looks_failing=project["looks_failing"],

@@ -51,6 +51,7 @@ REASON_WORDS = {
     "record_removed": "It has been removed in Procore.",
     "code_unmapped": "This disposition has no counterpart in the Procore project yet.",
     "too_many_writes": "The record was answered too often within a few minutes.",
+    "paused": "Paused by the operators of the connector.",
     "file_rejected": "Procore did not take one of the files.",
     "rate_limited": "Procore asks us to slow down.",
     "procore_down": "Procore cannot be reached at the moment.",

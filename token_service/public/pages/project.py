@@ -36,6 +36,7 @@ STATE_WORDS: dict[PageState, tuple[str, str]] = {  # the word people see, and it
     "attention": ("Attention", "bad"),
     "disconnected": ("Disconnected", ""),
 }
+PAUSED_WORDS = ("Paused", "warn")  # by the operators: an attention that asks nothing of its readers
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,8 @@ async def show_project(desk: Desk, request: Request) -> Response:
     asked = request.query_params.get("ask") if visit.may_connect else None
     told_end = state == "disconnected" and request.query_params.get("ended") == "authorization"
     connected = state in ("backfilling", "connected", "attention")
-    words, tone = STATE_WORDS[state]
+    paused = state == "attention" and (standing.is_paused or standing.attention is None)
+    words, tone = PAUSED_WORDS if paused else STATE_WORDS[state]
     activity_path = visit.integrations_path.removesuffix("integrations") + "activity"
     return desk.pages.page(
         "project.html",
@@ -129,8 +131,8 @@ async def show_project(desk: Desk, request: Request) -> Response:
         state_words=words,
         tone=tone,
         standing=standing,
-        attention=standing.attention if state == "attention" else None,
-        health=health_of(standing, activity_path, paused=state == "attention"),
+        attention=standing.attention if state == "attention" and not paused else None,
+        health=health_of(standing, activity_path, paused=paused),
         live=live_values(standing),
         choices=CHOICES,
         comparisons=await read_comparisons(desk.database, visit.project.id),

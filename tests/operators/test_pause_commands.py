@@ -1,0 +1,99 @@
+"""`connector pause`, `resume`, `drain`: what they say and how they end, on a real database."""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from services.postgres import Postgres, migrate, open_postgres
+from tests.operators.running import Ended, connector
+
+pytestmark = pytest.mark.postgres
+PROJECTS = """
+INSERT INTO mirror.projects (project_id, procore_company_id, procore_project_id, owner_user_id,
+  reader_user_id, state, connection_updated_at)
+VALUES ('prj_1', '562', '10', 'u', 'u', 'active', now()),
+  ('prj_2', '563', '20', 'u', 'u', 'active', now()),
+  ('prj_gone', '562', '30', 'u', 'u', 'disconnected', now())
+"""
+WHY = ("--reason", "Procore has an incident", "--by", "Dana")
+
+
+@pytest_asyncio.fixture
+async def rows(database: str) -> AsyncIterator[Postgres]:
+    await migrate(database, ("token_service", "sync_worker"))
+    async with open_postgres(database, max_size=1) as postgres:
+        await postgres.execute(PROJECTS)
+        yield postgres
+
+
+async def health(database: str) -> dict[str, tuple[str, str]]:
+    ended = await connector("status", "--json", environment={"DATABASE_URL": database})
+    projects = json.loads(ended.out)["projects"]
+    return {one["project_id"]: (one["health"], one["next_step"]) for one in projects}
+
+
+async def run(database: str, *command: str) -> Ended:
+    return await connector(*command, environment={"DATABASE_URL": database})
+
+
+async def test_a_pause_is_told_with_its_undoing_and_shown_until_it_is_undone(
+    database: str, rows: Postgres
+) -> None:
+    ended = await run(database, "pause", "--company", "562", "--direction", "procore", *WHY)
+    assert ended.code == 0, ended.said
+    assert "1 projects" in ended.out
+    assert "`connector resume --company 562`" in ended.out
+    word, step = (await health(database))["prj_1"]
+    assert word == "paused"
+    for said in ("Returns are kept here", "Dana", "Procore has an incident"):
+        assert said in step
+    assert (await health(database))["prj_2"][0] != "paused"
+    assert (await run(database, "resume", "--company", "562")).code == 0
+    assert (await health(database))["prj_1"][0] != "paused"
+
+
+async def test_a_resume_ends_with_1_where_another_pause_stands(
+    database: str, rows: Postgres
+) -> None:
+    assert (await run(database, "pause", "--all", *WHY)).code == 0
+    ended = await run(database, "resume", "prj_1")
+    assert ended.code == 1
+    assert "another pause" in ended.err
+    assert "Dana" in ended.err
+    assert (await run(database, "resume", "--all")).code == 0
+
+
+async def test_a_drain_ends_with_0_once_all_rests_and_with_1_when_it_does_not(
+    database: str, rows: Postgres
+) -> None:
+    assert (await run(database, "drain", "--all", *WHY)).code == 0
+    await rows.execute(
+        "INSERT INTO mirror.deliveries (return_id, project_id, state, lease_owner, lease_until) "
+        "VALUES ('ret_1', 'prj_1', 'sending', 'w', now() + interval '1 hour')"
+    )
+    ended = await run(database, "drain", "prj_1", "--at-most", "0", *WHY)
+    assert ended.code == 1
+    assert "1 returns" in ended.err
+    assert "stays paused" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        (("pause", *WHY), 2, "say one of"),
+        (("pause", "prj_1", "--all", *WHY), 2, "say one of"),
+        (("pause", "prj_1"), 2, "--reason"),
+        (("pause", "prj_1", "--reason", " "), 2, "1 to 200 characters"),
+        (("pause", "prj_nowhere", *WHY), 1, "no connected project"),
+        (("pause", "prj_gone", *WHY), 1, "no connected project"),
+        (("drain", "--company", "9", *WHY), 1, "no connected project"),
+    ],
+)
+async def test_what_cannot_be_meant_is_refused(
+    database: str, rows: Postgres, command: tuple[str, ...], code: int, said: str
+) -> None:
+    ended = await run(database, *command)
+    assert ended.code == code
+    assert said in ended.err
