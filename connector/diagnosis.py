@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -13,25 +12,17 @@ import httpx2
 from rich.console import Console
 from rich.markup import escape
 
+from connector import hook_checks, kafka_checks
+from connector.findings import Check, Finding, Ill, finding
 from connector.preparing import OWNERS
-from schemas.notices import WORKER_GROUP
-from services import kafka, postgres
+from services import postgres
 from services.service_tokens import issue_service_token
 from services.settings import EX_CONFIG, KafkaSettings, KeyRing, Reader, Secret
 
 TIMEOUT_S = 10.0
 MOST_SKEW_S = 60.0
+USERS = tuple(kafka_checks.TOPIC_RIGHTS)
 OK, UNAUTHORIZED = 200, 401
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found; `remedy` is empty when all is well."""
-
-    check: str
-    ok: bool
-    words: str
-    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +39,12 @@ class Surroundings:
     gateway_url: str
     pages_url: str
     internal_keys: KeyRing
+    hook_keys: KeyRing
+    hook_audit_s: float
 
     @classmethod
     def read(cls, reader: Reader) -> "Surroundings":
         """Read and check the variables of all three programs; faults gather in the reader."""
-        reader.key_ring("WEBHOOK_SECRET_KEYS")
         reader.key_ring("TOKEN_ENCRYPTION_KEYS", length=32)
         reader.key_ring("PART3_LAUNCH_KEYS")
         reader.text("PROCORE_CLIENT_ID")
@@ -70,27 +62,51 @@ class Surroundings:
             gateway_url=reader.url("GATEWAY_PUBLIC_URL"),
             pages_url=reader.url("PUBLIC_URL"),
             internal_keys=reader.key_ring("INTERNAL_API_KEYS"),
+            hook_keys=reader.key_ring("WEBHOOK_SECRET_KEYS"),
+            hook_audit_s=reader.seconds("HOOK_AUDIT_S", 3_600, at_least=1),
         )
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="For scripts: one JSON document.")
-def doctor(as_json: bool) -> None:
-    """Check every dependency, setting, topic, schema and clock; name each fault and its remedy.
+@click.option(
+    "--hooks/--no-hooks",
+    default=None,
+    help="Look at every connection's webhook in Procore, five calls each, or at none. "
+    f"Default: where there are no more than {hook_checks.MOST_LOOKED_AT} connections.",
+)
+@click.option(
+    "--as",
+    "users",
+    multiple=True,
+    default=("operator",),
+    show_default=True,
+    type=click.Choice(USERS),
+    help="Whose work at Kafka the KAFKA_SASL_USERNAME at hand must be allowed to do.",
+)
+def doctor(as_json: bool, hooks: bool | None, users: tuple[str, ...]) -> None:
+    """Check every dependency, setting, topic, schema, clock and webhook; name each fault's remedy.
 
-    Takes the environment of all three programs. Ends with 0 when all is well, with 1 when
-    something is not, and with 78 when the settings are not usable: then nothing else is looked at.
-    """
+    Takes the environment of all three programs. Changes nothing. Ends with 0 when all is well, with
+    1 when something is not, and with 78 when the settings are not usable: then nothing else is
+    looked at.
+
+    \b
+    Examples:
+      connector doctor --json | jq '.findings[] | select(.ok | not)'
+      connector doctor --as worker      in a worker's container, as its user of Kafka
+      connector doctor --hooks          each webhook as Procore shows it now
+    """  # noqa: D301 - click keeps the lines after its mark
     reader = Reader()
     surroundings = Surroundings.read(reader)
     if reader.faults:
         findings = [_setting(fault) for fault in reader.faults]
     else:
         findings = [Finding("settings", ok=True, words="every variable is there and well-formed")]
-        findings += asyncio.run(_examine(surroundings))
-    well = all(finding.ok for finding in findings)
+        findings += asyncio.run(_examine(surroundings, users, whether=hooks))
+    well = all(one.ok for one in findings)
     if as_json:
-        said = {"ok": well, "findings": [asdict(finding) for finding in findings]}
+        said = {"ok": well, "findings": [asdict(one) for one in findings]}
         click.echo(json.dumps(said, indent=2, ensure_ascii=False))
     else:
         _print(findings)
@@ -103,65 +119,40 @@ def _setting(fault: str) -> Finding:
     return Finding("settings", ok=False, words=fault, remedy="See docs/configuration.md.")
 
 
-async def _examine(around: Surroundings) -> list[Finding]:
-    async with httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client:
-
-        def answers(url: str) -> Callable[[], Awaitable[str]]:
-            return lambda: _answers(client, url)
-
-        checks: list[tuple[str, Callable[[], Awaitable[str]]]] = [
-            ("kafka", lambda: _kafka(around.kafka)),
-            ("postgres", lambda: _postgres(around.database_url.reveal())),
-            ("part3", lambda: _part3(client, around)),
-            ("procore login", answers(around.procore_login_url)),
-            ("procore api", answers(around.procore_api_url)),
-            ("clock", lambda: _clock(client, around.part3_api_url, "Part3")),
-            ("clock, procore", lambda: _clock(client, around.procore_api_url, "Procore")),
-            ("gateway", lambda: _ready(client, around.gateway_url, "GATEWAY_PUBLIC_URL")),
-            ("token service, pages", lambda: _ready(client, around.pages_url, "PUBLIC_URL")),
+async def _examine(
+    around: Surroundings, users: tuple[str, ...], *, whether: bool | None
+) -> list[Finding]:
+    async with (
+        httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client,
+        hook_checks.hook_watch(
+            around.token_service_urls,
+            around.procore_api_url,
+            around.gateway_url,
+            around.hook_keys,
+            lambda: "Bearer " + issue_service_token(around.internal_keys, "operator"),
+        ) as watch,
+    ):
+        url = around.database_url.reveal()
+        checks: list[tuple[str, Check]] = [
+            ("kafka", partial(kafka_checks.topics, around.kafka)),
+            ("kafka, rights", partial(kafka_checks.rights, around.kafka, users)),
+            ("postgres", partial(_postgres, url)),
+            ("part3", partial(_part3, client, around)),
+            ("procore login", partial(_answers, client, around.procore_login_url)),
+            ("procore api", partial(_answers, client, around.procore_api_url)),
+            ("clock", partial(_clock, client, around.part3_api_url, "Part3")),
+            ("clock, procore", partial(_clock, client, around.procore_api_url, "Procore")),
+            ("gateway", partial(_ready, client, around.gateway_url, "GATEWAY_PUBLIC_URL")),
+            ("token service, pages", partial(_ready, client, around.pages_url, "PUBLIC_URL")),
             *(
                 (f"token service, internal {url}", partial(_internal, client, url, around))
                 for url in around.token_service_urls
             ),
-            ("workers", lambda: _workers(around.kafka)),
+            ("workers", partial(kafka_checks.workers, around.kafka)),
+            ("hooks, audited", partial(hook_checks.audited, url, audit_s=around.hook_audit_s)),
         ]
-        return await asyncio.gather(*(_finding(name, check) for name, check in checks))
-
-
-async def _finding(name: str, check: Callable[[], Awaitable[str]]) -> Finding:
-    try:
-        return Finding(name, ok=True, words=await check())
-    except Ill as ill:
-        return Finding(name, ok=False, words=ill.words, remedy=ill.remedy)
-
-
-class Ill(Exception):  # noqa: N818 - what the doctor says
-    """A check found a fault."""
-
-    def __init__(self, words: str, remedy: str) -> None:
-        self.words = words
-        self.remedy = remedy
-        super().__init__(words)
-
-
-async def _kafka(settings: KafkaSettings) -> str:
-    try:
-        await kafka.check(settings)
-    except kafka.KafkaAway as error:
-        missing = "topics are missing" in str(error)
-        remedy = "Run `connector topics`." if missing else "Start the brokers, or correct it."
-        raise Ill(str(error), remedy) from error
-    return "reachable, all topics are there"
-
-
-async def _workers(settings: KafkaSettings) -> str:
-    try:
-        members = await kafka.count_members(settings, WORKER_GROUP)
-    except kafka.KafkaAway as error:
-        raise Ill("not known while Kafka cannot be asked", "Mend Kafka first.") from error
-    if not members:
-        raise Ill("none takes notices from Kafka", "Start `python -m sync_worker`; see its log.")
-    return f"{members} in the group that takes notices"
+        found = await asyncio.gather(*(finding(name, check) for name, check in checks))
+        return [*found, *await watch.findings(whether=whether)]
 
 
 async def _postgres(url: str) -> str:
@@ -223,16 +214,26 @@ async def _internal(client: httpx2.AsyncClient, url: str, around: Surroundings) 
 
 async def _clock(client: httpx2.AsyncClient, url: str, whose: str) -> str:
     answer = await _get(client, url)
+    return compared(answer.headers.get("date", ""), datetime.now(UTC), whose)
+
+
+def compared(date: str, now: datetime, whose: str) -> str:
+    """Compare our clock with that of an answer's `Date`; raises Ill when they are too far apart.
+
+    More than a minute spoils the tokens between the programs and the windows of a sweep.
+    """
     try:
-        theirs = parsedate_to_datetime(answer.headers.get("date", ""))
+        theirs = parsedate_to_datetime(date)
     except ValueError:
         return "not compared: the other side says no date"
     if theirs.tzinfo is None:  # how "-0000" is read
         theirs = theirs.replace(tzinfo=UTC)
-    skew_s = abs((datetime.now(UTC) - theirs).total_seconds())
-    if skew_s > MOST_SKEW_S:
-        raise Ill(f"{skew_s:.0f} s apart from {whose}'s", "Synchronise this host's clock (NTP).")
-    return f"within {skew_s:.0f} s of {whose}'s"
+    apart_s = (now - theirs).total_seconds()
+    if abs(apart_s) > MOST_SKEW_S:
+        way = "ahead of" if apart_s > 0 else "behind"
+        words = f"{abs(apart_s):.0f} s {way} {whose}'s"
+        raise Ill(words, "Synchronise this host's clock (NTP).")
+    return f"within {abs(apart_s):.0f} s of {whose}'s"
 
 
 async def _get(
@@ -249,8 +250,8 @@ async def _get(
 
 def _print(findings: list[Finding]) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    for finding in findings:
-        mark = "[green]ok[/]   " if finding.ok else "[red]FAULT[/]"
-        console.print(f"{mark} {escape(f'{finding.check}: {finding.words}')}")
-        if finding.remedy:
-            console.print(f"      → {finding.remedy}", markup=False)
+    for one in findings:
+        mark = "[green]ok[/]   " if one.ok else "[red]FAULT[/]"
+        console.print(f"{mark} {escape(f'{one.check}: {one.words}')}")
+        if one.remedy:
+            console.print(f"      → {one.remedy}", markup=False)

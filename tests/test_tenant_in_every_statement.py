@@ -39,6 +39,7 @@ SERVE_ALL = {
     "token_service/public/sessions.py FORGET_LAUNCHES": "housekeeping: by age",
     "token_service/public/sessions.py FORGET_STATES": "housekeeping: by age",
     "connector/keys.py SEALED_BY": "operators: which keys are needed, as counts",
+    "connector/hook_checks.py AUDITED": "operators: how each webhook was found",
     "connector/keys.py HOOKS_BY": "operators: which keys are needed, as counts",
     "sync_worker/__main__.py inline": "health: is there a table",
     "sync_worker/inbound/look_store.py FREE_OWN": "a worker frees what its earlier life held",

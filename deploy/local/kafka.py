@@ -81,13 +81,16 @@ class LocalKafka:
     program: Program
 
 
-async def start_kafka(run: Run, cache: Path, *, advertised_port: int = 0) -> LocalKafka:
+async def start_kafka(
+    run: Run, cache: Path, *, advertised_port: int = 0, more_settings: str = ""
+) -> LocalKafka:
     """Start Kafka in the run's folder, or again on the data that it left there.
 
     Args:
         run: what it belongs to and ends with.
         cache: where its jars are.
         advertised_port: what it tells clients to connect to, where something stands in between.
+        more_settings: lines of server.properties; they outdo ours of the same names.
 
     Raises:
         DownloadFailed: its jars could not be had.
@@ -107,6 +110,7 @@ async def start_kafka(run: Run, cache: Path, *, advertised_port: int = 0) -> Loc
             controller_port=controller_port,
             data=data,
         )
+        + more_settings
     )
     java = [str(JAVA), *_JVM_OPTIONS, "-cp", os.pathsep.join(str(jar) for jar in class_path)]
     if not (data / "meta.properties").exists():

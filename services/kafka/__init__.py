@@ -7,6 +7,7 @@ from services.kafka.consumer import ConsumerSettings, NoticeConsumer
 from services.kafka.driver import KafkaAway
 from services.kafka.lanes import ConsumedRecord, Gap, Handle, LaneSettings, OnGap
 from services.kafka.publisher import PUBLISH_TIMEOUT_S, Publisher
+from services.kafka.rights import Lack, lacking, principal_of
 from services.kafka.topics import check, count_members, create_topics, read_all
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Gap",
     "Handle",
     "KafkaAway",
+    "Lack",
     "LaneSettings",
     "NoticeConsumer",
     "OnGap",
@@ -23,5 +25,7 @@ __all__ = [
     "check",
     "count_members",
     "create_topics",
+    "lacking",
+    "principal_of",
     "read_all",
 ]

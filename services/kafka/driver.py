@@ -7,7 +7,8 @@ leaves the package.
 import gzip
 import ssl
 import zlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import (
@@ -28,6 +29,8 @@ from aiokafka.errors import (
     for_code,
 )
 from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import Array, Boolean, Bytes, Int16, Int32, Schema, String
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from services.errors import TryLater
@@ -36,18 +39,29 @@ from services.settings import KafkaSettings
 __all__ = [
     "CONNECT_FAULTS",
     "UNREADABLE",
+    "Array",
+    "Boolean",
+    "Bytes",
     "ConsumerRebalanceListener",
     "IllegalStateError",
+    "Int16",
+    "Int32",
     "KafkaAway",
     "KafkaError",
     "MessageSizeTooLargeError",
     "NewTopic",
+    "Request",
+    "RequestStruct",
+    "Response",
+    "Schema",
+    "String",
     "TopicAlreadyExistsError",
     "for_code",
     "group_consumer",
     "make_admin",
     "make_producer",
     "make_reader",
+    "open_admin",
     "partition_of",
     "record_size",
 ]
@@ -141,6 +155,23 @@ def make_reader(settings: KafkaSettings, name: str) -> Any:
 def make_admin(settings: KafkaSettings) -> Any:
     """Return an administrator's client, not started."""
     return AIOKafkaAdminClient(**_options(settings), request_timeout_ms=ADMIN_TIMEOUT_MS)
+
+
+@asynccontextmanager
+async def open_admin(settings: KafkaSettings) -> AsyncIterator[Any]:
+    """Yield an administrator's client; whatever Kafka refuses in it is raised as KafkaAway."""
+    admin = make_admin(settings)
+    try:
+        await admin.start()
+        yield admin
+    except CONNECT_FAULTS as error:
+        cause = type(error).__name__
+        raise KafkaAway(
+            f"Kafka at {settings.bootstrap_servers} cannot be reached or refuses ({cause}): "
+            "check KAFKA_BOOTSTRAP_SERVERS and the brokers"
+        ) from error
+    finally:
+        await admin.close()
 
 
 def _options(settings: KafkaSettings) -> dict[str, Any]:

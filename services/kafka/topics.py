@@ -1,8 +1,7 @@
 """Topics: made by the operators' command, checked by the programs, read from the beginning."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from schemas.notices import DEAD_LETTERS, TOPICS
@@ -13,8 +12,8 @@ from services.kafka.driver import (
     NewTopic,
     TopicAlreadyExistsError,
     for_code,
-    make_admin,
     make_reader,
+    open_admin,
 )
 from services.kafka.lanes import ConsumedRecord
 from services.kafka.records import consumed
@@ -42,7 +41,7 @@ async def create_topics(
     Raises:
         KafkaAway: Kafka cannot be reached, or refuses.
     """
-    async with _admin(settings) as admin:
+    async with open_admin(settings) as admin:
         there = set(await admin.list_topics())
         missing = [topic for topic in TOPICS if settings.topic_prefix + topic not in there]
         if not missing:
@@ -58,7 +57,7 @@ async def create_topics(
 async def check(settings: KafkaSettings, topics: Sequence[str] = TOPICS) -> None:
     """Raise KafkaAway, saying what to do, unless all topics are there and led."""
     names = [settings.topic_prefix + topic for topic in topics]
-    async with _admin(settings) as admin:
+    async with open_admin(settings) as admin:
         described = await admin.describe_topics(None)
     demand_usable({name: _count_partitions(described, name) for name in names})
 
@@ -73,7 +72,7 @@ async def count_members(settings: KafkaSettings, group: str) -> int:
     Raises:
         KafkaAway: Kafka cannot be reached.
     """
-    async with _admin(settings) as admin:
+    async with open_admin(settings) as admin:
         described = await admin.describe_consumer_groups([settings.topic_prefix + group])
     return sum(len(members) for answer in described for *_, members in _groups_of(answer))
 
@@ -128,22 +127,6 @@ def demand_usable(counts: Mapping[str, tuple[int, int]]) -> None:
         raise KafkaAway(
             f"partitions without a leader: {', '.join(leaderless)}; look at the brokers"
         )
-
-
-@asynccontextmanager
-async def _admin(settings: KafkaSettings) -> AsyncIterator[Any]:
-    admin = make_admin(settings)
-    try:
-        await admin.start()
-        yield admin
-    except CONNECT_FAULTS as error:
-        cause = type(error).__name__
-        raise KafkaAway(
-            f"Kafka at {settings.bootstrap_servers} cannot be reached or refuses ({cause}): "
-            "check KAFKA_BOOTSTRAP_SERVERS and the brokers"
-        ) from error
-    finally:
-        await admin.close()
 
 
 def _new_topic(prefix: str, topic: str, partitions: int, copies: int) -> Any:

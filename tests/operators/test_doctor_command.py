@@ -1,15 +1,23 @@
 """`connector doctor`: each fault by name, with its remedy."""
 
 import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from connector.diagnosis import MOST_SKEW_S, compared
+from connector.findings import Ill
+from connector.kafka_checks import GROUP_RIGHTS, TOPIC_RIGHTS
 from deploy.local.ports import free_port
 from services.postgres import migrate
 from tests.kafka_topics import kafka_settings, with_topics
 from tests.operators.running import connector, whole_environment
 
+USERS = Path("deploy/kubernetes/components/strimzi/users.yaml")
 EVERYTHING = {
     "kafka",
     "postgres",
@@ -22,6 +30,9 @@ EVERYTHING = {
     "token service, pages",
     "token service, internal",
     "workers",
+    "kafka, rights",
+    "hooks, audited",
+    "hooks, in procore",
 }
 
 
@@ -102,3 +113,47 @@ async def test_missing_schemas_are_made_by_connector_migrate(database: str) -> N
     assert "connector migrate" in found["postgres"]["remedy"]
     await migrate(database, ("token_service", "sync_worker"))
     assert (await findings_of(environment, code=1))["postgres"]["ok"]
+
+
+@pytest.mark.parametrize(
+    ("apart_s", "words"),
+    [(MOST_SKEW_S + 1, "61 s ahead of Procore's"), (-86_400, "86400 s behind Procore's")],
+)
+def test_a_clock_that_is_off_is_told_by_how_much_and_which_way(apart_s: float, words: str) -> None:
+    now = datetime(2026, 9, 1, 12, tzinfo=UTC)
+    theirs = format_datetime(now - timedelta(seconds=apart_s), usegmt=True)
+    with pytest.raises(Ill) as ill:
+        compared(theirs, now, "Procore")
+    assert ill.value.words == words
+    assert "NTP" in ill.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("date", "words"),
+    [
+        ("Tue, 01 Sep 2026 12:00:59 GMT", "within 59 s of Part3's"),
+        ("Tue, 01 Sep 2026 11:59:30 -0000", "within 30 s of Part3's"),
+        ("", "not compared: the other side says no date"),
+        ("yesterday", "not compared: the other side says no date"),
+    ],
+)
+def test_a_clock_within_a_minute_or_one_that_nobody_tells_is_no_fault(
+    date: str, words: str
+) -> None:
+    assert compared(date, datetime(2026, 9, 1, 12, tzinfo=UTC), "Part3") == words
+
+
+@pytest.mark.parametrize("user", list(TOPIC_RIGHTS))
+def test_the_rights_that_are_asked_for_are_those_that_the_manifests_give(user: str) -> None:
+    documents = yaml.safe_load_all(USERS.read_text(encoding="utf-8"))
+    named = {document["metadata"]["name"]: document for document in documents}
+    given = {
+        (acl["resource"]["type"], acl["resource"]["name"]): set(acl["operations"])
+        for acl in named[f"connector-{user}"]["spec"]["authorization"]["acls"]
+    }
+    asked = {("topic", name): set(wanted) for name, wanted in TOPIC_RIGHTS[user].items()}
+    asked |= {("group", name): set(wanted) for name, wanted in GROUP_RIGHTS[user].items()}
+    assert given.keys() == asked.keys()
+    assert all(asked[one] <= given[one] for one in asked)
+    if user != "operator":  # who also makes the topics
+        assert given == asked

@@ -27,6 +27,9 @@ from tests.stack.fault_stacks import QUICK, Site, connected_site
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 
 
+HOOK = f"hook of {PROJECT_ID}"
+
+
 def as_role(database: str, role: str) -> str:
     parts = urlsplit(database)
     return parts._replace(netloc=f"{role}:pw@{parts.hostname}:{parts.port}").geturl()
@@ -99,9 +102,12 @@ async def test_the_doctor_finds_nothing_on_a_healthy_system(operated: Site) -> N
     ("program", "named"),
     [
         ("gateway", {"gateway"}),
-        ("token-service", {"token service, pages", "token service, internal"}),
+        (
+            "token-service",
+            {"token service, pages", "token service, internal", "hooks, in procore"},
+        ),
         ("part3", {"part3", "clock"}),
-        ("procore", {"procore login", "procore api", "clock, procore"}),
+        ("procore", {"procore login", "procore api", "clock, procore", HOOK}),
     ],
 )
 async def test_the_doctor_names_what_is_down(operated: Site, program: str, named: set[str]) -> None:
@@ -114,6 +120,38 @@ async def test_the_doctor_names_what_is_down(operated: Site, program: str, named
     assert code == 1
     assert {name for name, finding in found.items() if not finding["ok"]} == named
     assert all(found[name]["remedy"] for name in named)
+
+
+async def test_the_doctor_sees_a_hook_that_was_moved_and_disabled(operated: Site) -> None:
+    webhooks = (
+        f"/rest/v2.0/companies/{operated.procore_company}"
+        f"/projects/{operated.procore_project}/webhooks"
+    )
+    (hook,) = (await operated.procore(f"{webhooks}/hooks"))["data"]
+    change = {"status": "disabled", "destination_url": "https://elsewhere.example/procore"}
+    await operated.procore_change(f"{webhooks}/hooks/{hook['id']}", change)
+    ended = await operate(operated, "doctor")
+    assert ended.code == 1
+    assert f"FAULT {HOOK}: it is disabled" in ended.out
+    assert f"FAULT {HOOK}: it leads to https://elsewhere.example/procore" in ended.out
+    assert (await operate(operated, "rotate", "hooks", "--project", PROJECT_ID)).code == 0
+    assert (await doctor(operated))[0] == 0
+
+
+async def test_the_doctor_sees_deliveries_that_fail(operated: Site) -> None:
+    gateway = operated.stack.program("gateway")
+    (rfi_id, *_) = await operated.records("rfi")
+    gateway.kill()
+    try:
+        await operated.rename_rfi(rfi_id, f"Renamed {secrets.token_hex(4)}")
+
+        async def seen() -> bool | None:
+            words = str((await doctor(operated))[1].get(HOOK))
+            return "1 retrying; the last attempt got no answer" in words or None
+
+        await operated.until("the doctor sees the failing delivery", seen)
+    finally:
+        await gateway.start()
 
 
 async def test_the_doctor_sees_keys_that_differ(operated: Site) -> None:

@@ -14,11 +14,10 @@ from urllib.parse import quote
 import structlog
 
 from services.errors import NeedsPerson, TryLater
-from services.hook_secrets import hook_secret, hook_url
+from services.hook_secrets import HOOK_NAMESPACE, hook_secret, hook_url
 from services.settings import KeyRing
 from token_service.connections.procore_api import NOT_FOUND, Answer
 
-NAMESPACE = "part3-connector"
 PAYLOAD_VERSION = "v4.0"
 RESOURCES = ("RFIs", "RFI Replies", "Submittals")
 ACTIONS = ("create", "update", "delete")
@@ -134,7 +133,7 @@ class Hooks:
         secret = hook_secret(self._key.secret, place.project_id, place.generation)
         return {
             "payload_version": PAYLOAD_VERSION,
-            "namespace": NAMESPACE,
+            "namespace": HOOK_NAMESPACE,
             "destination_url": hook_url(
                 self._gateway_public_url, place.project_id, place.generation
             ),
@@ -146,9 +145,9 @@ class Hooks:
             place.user_id,
             f"{place.path}/hooks",
             company_id=place.company_id,
-            params={"namespace": NAMESPACE},
+            params={"namespace": HOOK_NAMESPACE},
         )
-        return next((hook for hook in listed if hook.get("namespace") == NAMESPACE), None)
+        return next((hook for hook in listed if hook.get("namespace") == HOOK_NAMESPACE), None)
 
     async def _finish_made(self, place: HookPlace, made: Answer) -> HookOutcome:
         hook_id = _hook_id(made.data)
