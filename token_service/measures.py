@@ -47,6 +47,10 @@ class Measures:
             "Requests for access tokens, by what came of them.",
             {"answer": ANSWERS},
         )
+        self.asked_often = metrics.counter(
+            "connector_grants_asked_often",
+            "Persons whose access token was asked for oftener in a minute than workers need it.",
+        )
         self.refreshes = metrics.counter(
             "connector_token_refreshes",
             "Refresh tokens sent to Procore, by what its answer says about them.",

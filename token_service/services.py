@@ -33,6 +33,7 @@ from token_service.grants.store import GrantStore
 from token_service.housekeeping import Housekeeping
 from token_service.internal.api import InternalApi
 from token_service.internal.callers import Callers
+from token_service.internal.rates import HandOutRates
 from token_service.measures import Measures
 from token_service.public.entry import Desk
 from token_service.public.launch import LaunchPad
@@ -126,6 +127,7 @@ def assemble(settings: Settings, outside: Outside) -> Services:
             dispositions=dispositions,
             callers=Callers(settings.internal_keys, now=clock),
             measures=measures,
+            rates=HandOutRates(measures.asked_often.add),
         ),
         housekeeping=Housekeeping(
             store=grants.store,

@@ -21,6 +21,7 @@ from token_service.connections.hooks import HookOutcome
 from token_service.connections.shapes import BadCursor
 from token_service.internal.api import InternalApi, internal_app
 from token_service.internal.callers import Callers
+from token_service.internal.rates import HandOutRates
 from token_service.measures import Measures
 from webhook_gateway.app import Counts, Gateway
 from webhook_gateway.part3 import secret_of
@@ -142,12 +143,14 @@ def _away(project_id: str) -> None:
 
 
 def internal() -> AsgiApp:
+    measures = Measures(Metrics())
     api = InternalApi(
         tokens=cast("Any", FakeTokens()),
         connections=cast("Any", FakeConnections()),
         dispositions=cast("Any", FakeDispositions()),
         callers=Callers(SERVICE_KEYS),
-        measures=Measures(Metrics()),
+        measures=measures,
+        rates=HandOutRates(measures.asked_often.add),
     )
     return cast("AsgiApp", internal_app(api, Health({})))
 

@@ -8,11 +8,12 @@ import pytest
 
 from services.health import Health
 from services.service_tokens import issue_launch_token, issue_service_token
-from tests.token_service.conftest import ANNA, Running, ring
+from tests.token_service.conftest import ANNA, BEN, Running, ring
 from tests.token_service.login_host import LoginHost
 from tests.token_service.test_connections import order
 from token_service.internal.api import internal_app
 from token_service.internal.callers import Callers
+from token_service.internal.rates import MOST, WINDOW_S, HandOutRates
 
 pytestmark = pytest.mark.postgres
 CALLS = [
@@ -106,6 +107,38 @@ async def test_b71_operators_with_a_key_of_their_own_get_no_access_token(
     assert answers["operator"].json()["code"] == "not_for_this_caller"
     lines = await running.database.fetch("SELECT event, actor, user_id FROM authority.audit")
     assert ("token.refused", "operator", "anna") in [tuple(line) for line in lines]
+
+
+async def test_d25_a_token_that_is_asked_for_too_often_is_told_once_a_minute_and_still_given(
+    running: Running, login: LoginHost
+) -> None:
+    told: list[str] = []
+    passed_s = 0.0
+    rates = HandOutRates(lambda: told.append("!"), monotonic=lambda: passed_s)
+    await running.grant("anna", ANNA, login)
+    await running.grant("ben", BEN, login)
+    app = internal_app(replace(running.services.internal, rates=rates), Health({}))
+
+    async def ask(user_id: str, times: int) -> None:
+        for _ in range(times):
+            answer = await internal.post(
+                "/internal/access-tokens", json={"user_id": user_id}, headers=bearer(running)
+            )
+            assert answer.status_code == 200
+
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=app), base_url="http://internal"
+    ) as internal:
+        await ask("anna", MOST)
+        await ask("ben", 2)
+        assert told == []
+        await ask("anna", 5)
+        assert told == ["!"]
+        passed_s = WINDOW_S
+        await ask("anna", MOST)
+        assert told == ["!"]
+        await ask("anna", 1)
+        assert told == ["!", "!"]
 
 
 async def test_a_rejected_token_is_replaced(running: Running, login: LoginHost) -> None:

@@ -127,6 +127,12 @@ CASES: list[tuple[str, Series, int, set[str]]] = [
     ("a dead letter", jump(DEAD, 1), 30, {"DeadLetters"}),
     ("unclear refreshes", jump(f'{REFRESHES}{{answer="unknown"}}', 5), 20, {"RefreshUnclear"}),
     ("one unclear refresh", jump(f'{REFRESHES}{{answer="unknown"}}', 1), 20, set()),
+    (
+        "a token asked for too often",
+        jump("connector_grants_asked_often_total", 1),
+        12,
+        {"GrantAskedOften"},
+    ),
     ("refused grants", jump(f'{REFRESHES}{{answer="invalid_grant"}}', 5), 30, {"GrantsLost"}),
     ("one person left", jump(f'{REFRESHES}{{answer="invalid_grant"}}', 1), 30, set()),
     ("a failed hook", steady('connector_hooks{state="failed"}', 1), 40, {"HooksFailed"}),

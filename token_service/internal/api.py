@@ -25,6 +25,7 @@ from token_service.connections.store import ConnectionStore
 from token_service.grants.access import AccessTokens
 from token_service.internal.callers import Callers
 from token_service.internal.problems import answer, problem, seconds_until
+from token_service.internal.rates import HandOutRates
 from token_service.measures import Measures
 
 MAX_BODY_BYTES = 4_096
@@ -55,6 +56,7 @@ class InternalApi:
     dispositions: DispositionStore
     callers: Callers
     measures: Measures
+    rates: HandOutRates
 
     async def hand_out(self, request: Request, caller: str) -> Response:
         """Answer with one person's access token."""
@@ -68,6 +70,7 @@ class InternalApi:
             self.measures.access_tokens.add(error.reason)
             raise
         self.measures.access_tokens.add("handed_out")
+        self.rates.note(asked.user_id, caller)
         return answer(token)
 
     async def list_authorized(self, request: Request, _caller: str) -> Response:
