@@ -143,6 +143,17 @@ CREATE TABLE IF NOT EXISTS team_notes (
   created_at INTEGER NOT NULL
 );
 
+-- Notes that were taken along to a later revision: the same words, shown on both.
+CREATE TABLE IF NOT EXISTS carried_notes (
+  project_id TEXT NOT NULL REFERENCES projects (id),
+  kind TEXT NOT NULL,
+  procore_id TEXT NOT NULL,  -- the later revision
+  note_id INTEGER NOT NULL REFERENCES team_notes (id),
+  carried_by TEXT NOT NULL REFERENCES users (id),
+  carried_at INTEGER NOT NULL,
+  PRIMARY KEY (project_id, kind, procore_id, note_id)
+);
+
 -- Outbox of change events: written with the change, sent afterwards, kept until taken.
 CREATE TABLE IF NOT EXISTS events (
   id TEXT PRIMARY KEY,

@@ -11,6 +11,7 @@ from sandbox.part3.files import SHA256
 from sandbox.part3.pages.differences import differences
 from sandbox.part3.pages.frame import Frame, Visit, nothing_here
 from sandbox.part3.pages.projects import Place, place_of
+from sandbox.part3.pages.revisions import offer_of, seen
 from sandbox.part3.pages.stages import ending_of, rounds_of, stage_of, steps_of
 from sandbox.part3.pages.words import (
     REGISTERS,
@@ -205,12 +206,12 @@ class RegisterPages:
         fault: str | None = None,
         given: dict[str, str] | None = None,
     ) -> Response:
-        """The record's page; `given` is what the author had typed when a return was refused."""
+        """The record's page; `given` is what stands in the form of a return already."""
         place, record = opened.place, opened.record
         project_id = place.project.id
         previous = None
         if record.previous_revision:
-            previous = self._seen(place, record.kind, record.previous_revision)
+            previous = seen(self._house, place, record.kind, record.previous_revision)
         later = self._house.records.revisions_of(project_id, record.kind, record.procore_id)
         history = self._house.records.history
         versions = history.versions(project_id, record.kind, record.procore_id)
@@ -229,7 +230,7 @@ class RegisterPages:
             record=record,
             previous=previous,
             superseded=bool(later) or record.extras.get("superseded") is True,
-            later=[one for one in later if self._seen(place, one.kind, one.procore_id)],
+            later=[one for one in later if seen(self._house, place, one.kind, one.procore_id)],
             versions=versions,
             differences=differences(versions, is_html=record.kind == "rfi"),
             stage=stage_of(record, team),
@@ -238,26 +239,10 @@ class RegisterPages:
             steps=steps_of(record),
             ready=readiness_line(opened.readiness, place.me),
             notes=notes,
+            offer=offer_of(self._house, place, record),
             fault=fault,
             given=given or dict.fromkeys(TYPED, ""),
         )
-
-    def _seen(self, place: Place, kind: str, procore_id: str) -> StoredRecord | None:
-        """Another record, if it is there and this person may see it."""
-        house, project_id = self._house, place.project.id
-        record = house.records.find(project_id, kind, procore_id)
-        if record is None:
-            return None
-        readiness = house.records.readiness(project_id, kind, procore_id)
-        answers = house.returns.of_record(project_id, kind, procore_id)
-        sees = may_see(
-            record,
-            place.me,
-            readiness.for_user_ids if readiness else (),
-            returned=any(answer.author.user_id == place.me.user_id for answer in answers),
-            veiled=house.records.history.veiled(project_id, kind, procore_id),
-        )
-        return record if sees else None
 
     async def lift_veil(self, visit: Visit) -> Response:
         """Somebody who takes part has checked what was written while it was private."""

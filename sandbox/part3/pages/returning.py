@@ -12,6 +12,7 @@ from sandbox.part3.authoring import CHUNK_BYTES, Authoring, Upload
 from sandbox.part3.pages.frame import Frame, PageRefused, Visit, nothing_here
 from sandbox.part3.pages.projects import place_of
 from sandbox.part3.pages.registers import TYPED, RegisterPages, open_record
+from sandbox.part3.pages.revisions import offer_of
 from sandbox.part3.pages.words import DISPOSITION_WORDS, REGISTERS
 from sandbox.part3.returns import NotNow
 from sandbox.part3.wire import Return
@@ -73,6 +74,29 @@ class ReturnPages:
         )
         return self._frame.go(visit, opened.path + "#returns", "Returned. It is on its way.")
 
+    async def carry_notes(self, visit: Visit) -> Response:
+        """Show the team's notes of the revision before on this one too."""
+        opened = open_record(self._frame, visit)
+        record, place = opened.record, opened.place
+        offer = offer_of(self._house, place, record)
+        if offer is None or not offer.notes:
+            return self._frame.go(visit, opened.path, "There is nothing to carry over.")
+        earlier = offer.previous.procore_id
+        count = self._house.notes.carry(
+            place.project.id, record.kind, earlier, record.procore_id, by=place.me.user_id
+        )
+        words = "1 note was" if count == 1 else f"{count} notes were"
+        return self._frame.go(visit, f"{opened.path}#notes", f"{words} carried over.")
+
+    async def begin(self, visit: Visit) -> Response:
+        """The form of a return, with the words of one that did not go to the revision before."""
+        opened = open_record(self._frame, visit)
+        offer = offer_of(self._house, opened.place, opened.record)
+        if offer is None or offer.unsent is None or not opened.may_return:
+            return self._frame.go(visit, opened.path, "There are no words to begin with.")
+        given = dict.fromkeys(TYPED, "") | {"text": offer.unsent.text or ""}
+        return self._registers.show(visit, opened, given=given)
+
     def _own(self, visit: Visit) -> tuple[Return, str]:
         """The return the path names, if it is this person's, and the path of its record."""
         place = place_of(self._frame, visit)
@@ -103,12 +127,11 @@ class ReturnPages:
     def routes(self) -> list[Route]:
         wrap = self._frame.closed
         one_return = "/projects/{project_id}/returns/{return_id}"
+        record = "/projects/{project_id}/{register}/{procore_id}"
         return [
             Route(one_return + "/confirm", wrap(self.confirm), methods=["POST"]),
             Route(one_return + "/withdraw", wrap(self.withdraw), methods=["POST"]),
-            Route(
-                "/projects/{project_id}/{register}/{procore_id}/return",
-                wrap(self.make),
-                methods=["POST"],
-            ),
+            Route(record + "/return", wrap(self.make), methods=["POST"]),
+            Route(record + "/return", wrap(self.begin), methods=["GET"]),
+            Route(record + "/carry-notes", wrap(self.carry_notes), methods=["POST"]),
         ]
