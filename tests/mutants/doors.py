@@ -78,11 +78,18 @@ DEFECTS = (
         "tests/http_server/test_http_serving.py::test_a_request_under_way_is_finished_before_the_end",
     ),
     Defect(
-        "key-ring-opens-any-row",
+        "seal-opens-in-any-column",
         "token_service/grants/seal.py",
         "parts = [part.encode() for part in (user_id, column, key_id)]",
-        'parts = [part.encode() for part in ("", column, key_id)]',
+        'parts = [part.encode() for part in (user_id, "", key_id)]',
         T_SEAL + "a_sealed_value_that_was_moved_does_not_open",
+    ),
+    Defect(
+        "one-key-for-all-grants",
+        "token_service/grants/seal.py",
+        'about = b"grants/" + user_id.encode()',
+        'about = b"grants/"',
+        T_SEAL + "d11_one_persons_key_opens_nobody_elses_values",
     ),
     Defect(
         "state-not-bound-to-the-session",

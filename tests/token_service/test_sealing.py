@@ -2,11 +2,19 @@ import secrets
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.settings import Key, KeyRing, Secret
-from token_service.grants.seal import SealBroken, Sealed, Sealer
+from token_service.grants.seal import (
+    FORM,
+    FORM_OF_ALL,
+    SealBroken,
+    Sealed,
+    Sealer,
+    persons_key,
+)
 
 OLD, NEW = Key("old", secrets.token_bytes(32)), Key("new", secrets.token_bytes(32))
 SEALER = Sealer(KeyRing((OLD,)))
@@ -48,6 +56,29 @@ def test_every_key_of_the_ring_opens_and_the_first_one_seals() -> None:
     rotated = Sealer(KeyRing((NEW, OLD)))
     assert rotated.open(sealed, "u1", "c").reveal() == "token"
     assert rotated.seal(Secret("token"), "u1", "c").key_id == "new"
+
+
+def as_ones_own_key(user_id: str, form: bytes) -> SealBroken | str:
+    """Open ben's value by the key of one person, taken for a ring's."""
+    sealed = SEALER.seal(Secret("token"), "ben", "c")
+    stolen = Sealer(KeyRing((Key("old", persons_key(OLD.secret, user_id)),)))
+    try:
+        return stolen.open(replace(sealed, blob=form + sealed.blob[1:]), "ben", "c").reveal()
+    except SealBroken as error:
+        return error
+
+
+def test_d11_one_persons_key_opens_nobody_elses_values() -> None:
+    assert as_ones_own_key("ben", FORM_OF_ALL) == "token"  # so this is how it would be done
+    for form in (FORM, FORM_OF_ALL):
+        assert isinstance(as_ones_own_key("anna", form), SealBroken)
+    assert isinstance(as_ones_own_key("ben", FORM), SealBroken)
+
+
+def test_what_was_sealed_before_each_person_had_a_key_still_opens() -> None:
+    bound = b"".join(len(part).to_bytes(4, "big") + part for part in (b"u1", b"c", b"old"))
+    blob = b"\x01" + bytes(12) + AESGCM(OLD.secret).encrypt(bytes(12), b"token", bound)
+    assert SEALER.open(Sealed("old", blob), "u1", "c").reveal() == "token"
 
 
 def test_a_key_that_is_gone_opens_nothing() -> None:
