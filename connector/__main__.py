@@ -7,6 +7,7 @@ import click
 from connector.completing import completion
 from connector.demo.command import demo
 from connector.diagnosis import doctor
+from connector.exporting import export
 from connector.mending import resync
 from connector.pausing import drain, pause, resume
 from connector.preparing import migrate, topics
@@ -42,6 +43,7 @@ COMMANDS = (
     pause,
     resume,
     drain,
+    export,
     rotate,
     completion,
     demo,

@@ -201,9 +201,13 @@ def _paused_words(order: Order, paused: Sequence[str]) -> str:
     )
     again = {"project": order.scope.id, "company": f"--company {order.scope.id}"}
     return (
-        f"Paused {order.scope.words} to {towards}: {len(paused)} projects. "
+        f"Paused {order.scope.words} to {towards}: {_counted(len(paused))}. "
         f"`connector resume {again.get(order.scope.kind, '--all')}` lets it go on."
     )
+
+
+def _counted(projects: int) -> str:
+    return f"{projects} project{'' if projects == 1 else 's'}"
 
 
 async def let_rest(postgres: Postgres, order: Order) -> list[str]:
@@ -281,7 +285,7 @@ async def let_go_on(
         return said, ""
     one = next(iter(still))
     return said, (
-        f"{len(still)} of its projects stay paused by another pause; {one} is {still[one].words}. "
+        f"{_counted(len(still))} of it still rest by another pause: {one} is {still[one].words}. "
         "`connector status` shows them"
     )
 

@@ -31,6 +31,7 @@ NOT_GRANTED = (asyncpg.InsufficientPrivilegeError,)
 CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 10.0
 ACQUIRE_TIMEOUT_S = 5.0
+ROWS_AHEAD = 200
 SERVER_SETTINGS = {
     "application_name": "connector",
     "statement_timeout": "10000",
@@ -118,6 +119,15 @@ class Postgres:
             yield database
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator["Snapshot"]:
+        """Read, at leisure, what all tables held at one moment. Raises TryLater as `fetch`."""
+        async with (
+            self._connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield Snapshot(connection)
+
+    @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
         try:
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
@@ -140,6 +150,22 @@ class Postgres:
         ) as error:
             message = f"Postgres did not answer ({type(error).__name__}); it is tried again"
             raise TryLater(message, reason="postgres_down") from error
+
+
+class Snapshot:
+    """What all tables held at one moment; rows come a few at a time, however many there are."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    async def fetchval(self, sql: str, *args: Any) -> Any:
+        """Return the first column of the first row, or None."""
+        return await self._connection.fetchval(sql, *args)
+
+    async def rows(self, sql: str, *args: Any) -> AsyncIterator[Row]:
+        """Give row after row."""
+        async for row in self._connection.cursor(sql, *args, prefetch=ROWS_AHEAD):
+            yield row
 
 
 @asynccontextmanager

@@ -43,7 +43,7 @@ async def test_a_pause_is_told_with_its_undoing_and_shown_until_it_is_undone(
 ) -> None:
     ended = await run(database, "pause", "--company", "562", "--direction", "procore", *WHY)
     assert ended.code == 0, ended.said
-    assert "1 projects" in ended.out
+    assert "1 project." in ended.out
     assert "`connector resume --company 562`" in ended.out
     word, step = (await health(database))["prj_1"]
     assert word == "paused"

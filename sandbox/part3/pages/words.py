@@ -62,7 +62,12 @@ REASON_WORDS = {
 
 AUTHOR_MUST_AUTHORIZE = {"not_authorized", "needs_reauthorization"}
 AUTHOR_MAY_OVERRULE = {"question_changed", "already_answered", "record_closed", "too_many_writes"}
-NO_USE_OVERRULING = AUTHOR_MUST_AUTHORIZE | {"code_unmapped", "not_permitted", "record_removed"}
+NO_USE_OVERRULING = AUTHOR_MUST_AUTHORIZE | {
+    "code_unmapped",
+    "not_permitted",
+    "record_removed",
+    "paused",
+}
 REVIEWERS = {"prime_consultant", "consultant"}
 
 
