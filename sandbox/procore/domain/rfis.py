@@ -6,11 +6,11 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from sandbox.procore.domain import directory, events, files, rfi_access, rfi_ball
+from sandbox.procore.domain import directory, events, files, recycle_bin, rfi_access, rfi_ball
 from sandbox.procore.domain.people import Actor, Project
 from sandbox.procore.domain.rfi_fields import ADMIN_ONLY, RfiFields, plain_fields
 from sandbox.procore.domain.rfi_model import Question, Rfi
-from sandbox.procore.errors import BadRequest, Forbidden, NotFound, Unprocessable
+from sandbox.procore.errors import BadRequest, Forbidden, Unprocessable
 from sandbox.procore.world import World
 
 
@@ -312,32 +312,20 @@ def recycle(world: World, actor: Actor, project_id: int, rfi_id: int) -> Rfi:
     """Into the recycle bin: gone from lists and reads."""
     project, rfi = rfi_access.visible(world, actor, project_id, rfi_id)
     rfi_access.must_manage(world, actor, project, rfi)
-    now = world.now()
-    with world.transaction():
-        gone = replace(rfi, deleted_at=now, updated_at=now)
-        world.save(gone)
-        tell(world, actor, gone, "delete")
-    return gone
+    return recycle_bin.put_in(world, actor, rfi, tell)
 
 
 def retrieve(world: World, actor: Actor, project_id: int, rfi_id: int) -> Rfi:
     """Out of the recycle bin."""
     project, rfi = rfi_access.visible(world, actor, project_id, rfi_id, deleted=True)
     rfi_access.must_manage(world, actor, project, rfi)
-    with world.transaction():
-        back = replace(rfi, deleted_at=None, updated_at=world.now())
-        world.save(back)
-        tell(world, actor, back, world.switches.retrieve_raises)
-    return back
+    return recycle_bin.take_out(world, actor, rfi, tell)
 
 
 def show(world: World, actor: Actor, project_id: int, rfi_id: int) -> Rfi:
     """One RFI as this reader sees it now; raises NotFound."""
     _, rfi = rfi_access.visible(world, actor, project_id, rfi_id)
-    seen = world.seen(rfi)
-    if seen is None:
-        raise NotFound
-    return seen
+    return recycle_bin.shown(world, rfi)
 
 
 def listed(
@@ -351,14 +339,12 @@ def listed(
     """Every RFI that this reader sees, by number; empty without access to the tool."""
     project = directory.project(world, actor, project_id)
     directory.tool_on(project, "rfi")
-    found = [
-        seen
+    allowed = (
+        rfi
         for rfi in world.store.all(Rfi, project_id, since=since)
-        if (seen := world.seen(rfi)) is not None
-        and (seen.deleted_at is not None) == deleted
-        and rfi_access.sees(world, actor, project, rfi)
-    ]
-    return sorted(found, key=by_number)
+        if rfi_access.sees(world, actor, project, rfi)
+    )
+    return sorted(recycle_bin.on_this_side(world, allowed, deleted=deleted), key=by_number)
 
 
 def by_number(rfi: Rfi) -> tuple[int, str, int]:

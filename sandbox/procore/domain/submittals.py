@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from sandbox.procore.domain import directory, events, files, submittal_access, workflow
+from sandbox.procore.domain import directory, events, files, recycle_bin, submittal_access, workflow
 from sandbox.procore.domain.people import Actor, Project, SubmittalStatus
 from sandbox.procore.domain.submittal_fields import (
     ADMIN_ONLY,
@@ -302,12 +302,7 @@ def delete(world: World, actor: Actor, project_id: int, submittal_id: int) -> Su
     """Into the recycle bin (Admin)."""
     project, submittal = submittal_access.visible(world, actor, project_id, submittal_id)
     submittal_access.must_be_admin(world, actor, project)
-    now = world.now()
-    with world.transaction():
-        gone = replace(submittal, deleted_at=now, updated_at=now)
-        world.save(gone)
-        tell(world, actor, gone, "delete")
-    return gone
+    return recycle_bin.put_in(world, actor, submittal, tell)
 
 
 def restore(world: World, actor: Actor, project_id: int, submittal_id: int) -> Submittal:
@@ -316,20 +311,13 @@ def restore(world: World, actor: Actor, project_id: int, submittal_id: int) -> S
         world, actor, project_id, submittal_id, deleted=True
     )
     submittal_access.must_be_admin(world, actor, project)
-    with world.transaction():
-        back = replace(submittal, deleted_at=None, updated_at=world.now())
-        world.save(back)
-        tell(world, actor, back, world.switches.retrieve_raises)
-    return back
+    return recycle_bin.take_out(world, actor, submittal, tell)
 
 
 def show(world: World, actor: Actor, project_id: int, submittal_id: int) -> Submittal:
     """One submittal as this reader sees it now; raises NotFound."""
     _, submittal = submittal_access.visible(world, actor, project_id, submittal_id)
-    seen = world.seen(submittal)
-    if seen is None:
-        raise NotFound
-    return seen
+    return recycle_bin.shown(world, submittal)
 
 
 def listed(
@@ -343,13 +331,12 @@ def listed(
     """Every submittal that this reader sees, all revisions, by spec section and number."""
     project = directory.project(world, actor, project_id)
     directory.tool_on(project, "submittal_log")
-    found = [
-        seen
+    allowed = (
+        submittal
         for submittal in world.store.all(Submittal, project_id, since=since)
-        if (seen := world.seen(submittal)) is not None
-        and (seen.deleted_at is not None) == deleted
-        and submittal_access.sees(world, actor, project, submittal)
-    ]
+        if submittal_access.sees(world, actor, project, submittal)
+    )
+    found = recycle_bin.on_this_side(world, allowed, deleted=deleted)
     sections = {s.id: s.number for s in project.spec_sections}
     return sorted(found, key=lambda s: (sections.get(s.spec_section_id or 0, ""), *by_number(s)))
 

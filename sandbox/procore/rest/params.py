@@ -93,6 +93,11 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(str(v) for v in (value if isinstance(value, list) else [value]))
 
 
+def text(value: Any, _name: str) -> str | None:
+    """A text as it is given; None for null."""
+    return None if value is None else str(value)
+
+
 def truth(value: Any, name: str) -> bool:
     """A boolean, also as text. Raises BadRequest."""
     if value in TRUE:
@@ -102,7 +107,7 @@ def truth(value: Any, name: str) -> bool:
     raise BadRequest(fields={name: ["is not a boolean"]})
 
 
-def day(value: Any) -> date | None:
+def day(value: Any, _name: str = "") -> date | None:
     """A date; what cannot be read is stored as null with a 2xx, as Procore does."""
     if not isinstance(value, str):
         return None

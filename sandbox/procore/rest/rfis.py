@@ -196,14 +196,6 @@ def _custom(value: Any) -> dict[str, Any]:
     return {"data_type": kind, "value": value}
 
 
-def _text(value: Any, _name: str) -> str | None:
-    return None if value is None else str(value)
-
-
-def _day(value: Any, _name: str) -> Any:
-    return params.day(value)
-
-
 def _impact(value: Any, name: str) -> Impact | None:
     if not isinstance(value, dict) or not value.get("status"):
         return None
@@ -217,13 +209,13 @@ def _impact(value: Any, name: str) -> Impact | None:
 
 
 READERS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
-    "subject": ("subject", _text),
-    "reference": ("reference", _text),
-    "number": ("number", _text),
+    "subject": ("subject", params.text),
+    "reference": ("reference", params.text),
+    "number": ("number", params.text),
     "draft": ("draft", params.truth),
     "accepted": ("accepted", params.truth),
     "private": ("private", params.truth),
-    "due_date": ("due_on", _day),
+    "due_date": ("due_on", params.day),
     "rfi_manager_id": ("manager_id", params.whole),
     "assignee_ids": ("assignee_ids", params.wholes),
     "required_assignee_ids": ("required_assignee_ids", params.wholes),
@@ -234,12 +226,12 @@ READERS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     "cost_code_id": ("cost_code_id", params.optional_whole),
     "specification_section_id": ("spec_section_id", params.optional_whole),
     "project_stage_id": ("project_stage_id", params.optional_whole),
-    "drawing_number": ("drawing_number", _text),
-    "proposed_solution": ("proposed_solution", _text),
+    "drawing_number": ("drawing_number", params.text),
+    "proposed_solution": ("proposed_solution", params.text),
     "cost_impact": ("cost_impact", _impact),
     "schedule_impact": ("schedule_impact", _impact),
-    "custom_textfield_1": ("custom_textfield_1", _text),
-    "custom_textfield_2": ("custom_textfield_2", _text),
+    "custom_textfield_1": ("custom_textfield_1", params.text),
+    "custom_textfield_2": ("custom_textfield_2", params.text),
     "source_rfi_header_id": ("source_header_id", params.optional_whole),
 }
 

@@ -239,23 +239,15 @@ def _member(given: dict[str, Any]) -> RowFields:
     )
 
 
-def _text(value: Any, _name: str) -> str | None:
-    return None if value is None else str(value)
-
-
 def _text_or_nothing(value: Any, name: str) -> str | None:
-    return _text(value, name) or None
-
-
-def _day(value: Any, _name: str) -> Any:
-    return params.day(value)
+    return params.text(value, name) or None
 
 
 READERS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
-    "number": ("number", _text),
-    "title": ("title", _text),
-    "revision": ("revision", _text),
-    "description": ("description", _text),
+    "number": ("number", params.text),
+    "title": ("title", params.text),
+    "revision": ("revision", params.text),
+    "description": ("description", params.text),
     "type": ("type_name", _text_or_nothing),
     "status_id": ("status_id", params.whole),
     "private": ("private", params.truth),
@@ -265,11 +257,11 @@ READERS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     "received_from_id": ("received_from_id", params.optional_whole),
     "responsible_contractor_id": ("responsible_contractor_id", params.optional_whole),
     "distribution_member_ids": ("distribution_ids", params.wholes),
-    "due_date": ("due_on", _day),
-    "issue_date": ("issue_on", _day),
-    "received_date": ("received_on", _day),
-    "submit_by": ("submit_by_on", _day),
-    "required_on_site_date": ("required_on_site_on", _day),
+    "due_date": ("due_on", params.day),
+    "issue_date": ("issue_on", params.day),
+    "received_date": ("received_on", params.day),
+    "submit_by": ("submit_by_on", params.day),
+    "required_on_site_date": ("required_on_site_on", params.day),
     "lead_time": ("lead_time", params.optional_whole),
     "location_id": ("location_id", params.optional_whole),
     "cost_code_id": ("cost_code_id", params.optional_whole),
