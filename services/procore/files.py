@@ -245,6 +245,7 @@ async def _received(
     total = _total_of(headers.get("content-range", ""))
     if status == BEYOND:
         if total == arriving.size:  # all of it was here: only what followed had failed
+            await _refuse_another_size(attachment, arriving)
             return FileBytes(arriving.sha256, total, _type_of(attachment, ""))
         await arriving.forget()
     if status not in SUCCESS:
@@ -260,10 +261,21 @@ async def _received(
         message = f"{name}: {total} bytes were announced, and {arriving.size} came"
         await arriving.forget()
         raise FileNotWhole(message)
+    await _refuse_another_size(attachment, arriving)
     if arriving.size == 0:
         message = f"{name} arrived empty"
         raise FileEmpty(message)
     return FileBytes(arriving.sha256, arriving.size, _type_of(attachment, kind))
+
+
+async def _refuse_another_size(attachment: Attachment, arriving: Arriving) -> None:
+    """Raise FileNotWhole where Procore's record tells another size than came: it begins anew."""
+    if attachment.size in (None, arriving.size):
+        return
+    came = arriving.size
+    await arriving.forget()
+    message = f"{attachment.name}: {attachment.size} bytes in Procore's record, and {came} came"
+    raise FileNotWhole(message)
 
 
 async def _written(

@@ -14,6 +14,7 @@ Json = Mapping[str, Any]
 
 UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 LARGEST_EXACT = 2**53
+MOST_DIGITS = 19
 LARGEST_NUMBER = 10**60
 """Beyond this a number is not one that people wrote."""
 
@@ -35,6 +36,12 @@ def clean(text: str) -> str:
 def id_of(value: Any) -> str | None:
     """Return an id as text, from JSON's numbers or strings; None for anything else."""
     return text_of(value)
+
+
+def bytes_of(value: Any) -> int | None:
+    """Return a number of bytes; None for what is none, as `1.2 MB` or -1 ("not known")."""
+    text = text_of(value) or ""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < MOST_DIGITS else None
 
 
 def time_of(value: Any) -> datetime | None:

@@ -32,6 +32,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     url: str | None
     content_type: str | None = None
+    size: int | None = None  # bytes, where Procore tells it
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

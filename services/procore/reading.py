@@ -12,6 +12,7 @@ from services.procore.extras import latest_distribution_at, rfi_extras, submitta
 from services.procore.json_values import (
     Json,
     alone,
+    bytes_of,
     day_of,
     first_of,
     id_of,
@@ -218,6 +219,8 @@ def _attachment(value: Any) -> Attachment | None:
         name=text_of(file.get("filename")) or text_of(file.get("name")) or "file",
         url=text_of(file.get("url")) or text_of(file.get("download_url")),
         content_type=text_of(file.get("content_type")),
+        # neither is in every description of Procore's API: what is not told is not checked
+        size=bytes_of(file["size"] if "size" in file else file.get("file_size")),
     )
 
 

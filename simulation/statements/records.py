@@ -338,13 +338,18 @@ def note_empty(db: Database, project_id: str, attachment_id: str) -> list[Row]:
 
 @answers(sql.TRULY_EMPTY)
 def truly_empty(
-    db: Database, project_id: str, ids: Sequence[str], tries: int, hours: int
+    db: Database, project_id: str, ids: Sequence[str], tries: int, hours: int, told: Sequence[str]
 ) -> list[Row]:
     rows = (db.empty_files.get((project_id, one)) for one in ids)
     return [
         {"attachment_id": row["attachment_id"]}
         for row in rows
         if row is not None
-        and row["tries"] >= tries
-        and (row["last_at"] - row["first_at"]).total_seconds() >= hours * 3600
+        and (
+            row["attachment_id"] in told
+            or (
+                row["tries"] >= tries
+                and (row["last_at"] - row["first_at"]).total_seconds() >= hours * 3600
+            )
+        )
     ]

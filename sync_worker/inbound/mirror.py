@@ -209,8 +209,7 @@ class Mirror:
         rounds: Rounds = ()
         if isinstance(source, Rfi):
             rounds = next_rounds(before.known_rounds, before.record, source)
-        ids = [one.id for one in attachments_of(source)]
-        empty = await self.records.truly_empty(key.project_id, ids)
+        empty = await self.records.truly_empty(key.project_id, attachments_of(source))
         return Remembered(previous_of(source, siblings), rounds if len(rounds) > 1 else (), empty)
 
     async def _translated(

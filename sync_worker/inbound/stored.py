@@ -10,7 +10,7 @@ import msgspec
 from schemas.records import File, Record, StoredRecord
 from services.errors import TryLater
 from services.postgres import Postgres, Queries
-from services.procore.models import Rfi, Submittal
+from services.procore.models import Attachment, Rfi, Submittal
 from sync_worker.activity import as_json, note, words_for
 from sync_worker.inbound.look_store import SWEPT, WANT
 from sync_worker.inbound.revisions import Sibling, chain_of, misled, previous_of
@@ -100,11 +100,12 @@ INSERT INTO mirror.empty_files AS e (project_id, attachment_id) VALUES ($1, $2)
 ON CONFLICT (project_id, attachment_id) DO UPDATE SET tries = e.tries + 1, last_at = now()
 WHERE e.last_at < now() - interval '5 minutes'
 """
-# An attachment never changes under its id, so this stays true.
+# An attachment never changes under its id, so this stays true. Where Procore itself tells 0 bytes
+# ($5), one try that found none is enough.
 TRULY_EMPTY = """
 SELECT attachment_id FROM mirror.empty_files
-WHERE project_id = $1 AND attachment_id = ANY($2) AND tries >= $3
-  AND last_at - first_at >= make_interval(hours => $4)
+WHERE project_id = $1 AND attachment_id = ANY($2) AND (attachment_id = ANY($5)
+  OR tries >= $3 AND last_at - first_at >= make_interval(hours => $4))
 """
 EMPTY_TRIES, EMPTY_HOURS = 5, 24
 
@@ -298,12 +299,19 @@ class Records:
         """Note that an attachment came without a byte, though nothing was wrong with the answer."""
         await self._postgres.execute(NOTE_EMPTY, project_id, attachment_id)
 
-    async def truly_empty(self, project_id: str, attachment_ids: list[str]) -> frozenset[str]:
-        """Return, of these attachments, those that came empty again and again for a day."""
-        if not attachment_ids:
+    async def truly_empty(
+        self, project_id: str, attachments: tuple[Attachment, ...]
+    ) -> frozenset[str]:
+        """Return the ids of those that came empty again and again for a day.
+
+        Of one that has 0 bytes by Procore's own word too, once is enough.
+        """
+        if not attachments:
             return frozenset()
-        limits = (EMPTY_TRIES, EMPTY_HOURS)
-        rows = await self._postgres.fetch(TRULY_EMPTY, project_id, attachment_ids, *limits)
+        ids = [one.id for one in attachments]
+        told = [one.id for one in attachments if one.size == 0]
+        how = (EMPTY_TRIES, EMPTY_HOURS, told)
+        rows = await self._postgres.fetch(TRULY_EMPTY, project_id, ids, *how)
         return frozenset(row["attachment_id"] for row in rows)
 
     async def note_file(self, project_id: str, file: File) -> None:

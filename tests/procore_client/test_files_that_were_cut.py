@@ -53,8 +53,8 @@ class Storage:
         http = HttpClient("the storage", transport=httpx2.MockTransport(self))
         return Procore(caller, Files(caller, http, caller.tokens, Origins((STORAGE,), (), API)))
 
-    async def download(self, into: Path) -> FileBytes:
-        attachment = Attachment(id="71", name=NAME, url=f"{STORAGE}/a")
+    async def download(self, into: Path, *, size: int | None = None) -> FileBytes:
+        attachment = Attachment(id="71", name=NAME, url=f"{STORAGE}/a", size=size)
         return await self.files().download(PLACE, attachment, into, whose=AMY)
 
 
@@ -156,6 +156,15 @@ async def test_a_file_that_is_here_already_is_not_sent_again(tmp_path: Path) -> 
     await storage.download(tmp_path / "f")
     assert is_the_drawing(await storage.download(tmp_path / "f"), tmp_path / "f")
     assert storage.ranges == [None, f"bytes={len(DRAWING)}-"]
+
+
+async def test_what_is_here_already_has_the_size_that_procores_record_tells(tmp_path: Path) -> None:
+    storage = Storage()
+    await storage.download(tmp_path / "f")
+    with pytest.raises(FileNotWhole, match="in Procore's record"):
+        await storage.download(tmp_path / "f", size=len(DRAWING) + 1)
+    assert storage.ranges == [None, f"bytes={len(DRAWING)}-"]
+    assert not (tmp_path / "f").exists()
 
 
 async def test_a_part_that_was_not_asked_for_is_no_file(tmp_path: Path) -> None:

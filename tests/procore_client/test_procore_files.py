@@ -12,17 +12,18 @@ from hypothesis import strategies as st
 
 from services.errors import OutcomeUnknown, TryLater
 from services.procore.errors import Refused
-from services.procore.files import FileNotWhole
+from services.procore.files import FileEmpty, FileNotWhole
 from services.procore.models import Attachment
 from services.procore.origins import OriginRefused, Origins, origin_of
+from services.procore.reading import read_submittal
 from tests.procore_client.sides import AMY, API, PLACE, Side, json_answer, procore_at
 
 PDF = b"%PDF-1.7 " + b"x" * 500_000
 STORAGE = "https://storage.test"
 
 
-def attachment(url: str | None, name: str = "beam.pdf") -> Attachment:
-    return Attachment(id="71", name=name, url=url)
+def attachment(url: str | None, name: str = "beam.pdf", *, size: int | None = None) -> Attachment:
+    return Attachment(id="71", name=name, url=url, size=size)
 
 
 def pdf(body: bytes = PDF) -> httpx2.Response:
@@ -103,6 +104,52 @@ async def test_what_is_not_the_whole_file_is_fetched_again_later(
         await procore_at(Side([answer])).download(
             PLACE, attachment(f"{STORAGE}/a"), tmp_path / "f", whose=AMY
         )
+
+
+@pytest.mark.parametrize(("told", "body"), [(len(PDF) + 1, PDF), (0, PDF), (7, b"")])
+async def test_a_file_of_another_size_than_procores_record_tells_is_not_taken(
+    told: int, body: bytes, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        FileNotWhole, match=f"{told} bytes in Procore's record, and {len(body)}"
+    ) as e:
+        await procore_at(Side([pdf(body)])).download(
+            PLACE, attachment(f"{STORAGE}/a", size=told), tmp_path / "f", whose=AMY
+        )
+    assert not isinstance(e.value, FileEmpty)  # which a file with bytes never is
+    assert not (tmp_path / "f").exists()
+
+
+@pytest.mark.parametrize("body", [PDF, b""])
+async def test_the_size_that_procores_record_tells_is_believed(body: bytes, tmp_path: Path) -> None:
+    answer = procore_at(Side([pdf(body)])).download(
+        PLACE, attachment(f"{STORAGE}/a", size=len(body)), tmp_path / "f", whose=AMY
+    )
+    if body:
+        assert (await answer).size == len(body)
+    else:
+        with pytest.raises(FileEmpty):
+            await answer
+
+
+@pytest.mark.parametrize(
+    ("told", "size"),
+    [
+        ({"size": 12}, 12),
+        ({"size": "12"}, 12),
+        ({"file_size": 12}, 12),
+        ({"size": 0, "file_size": 12}, 0),
+        ({}, None),
+        *(({"size": odd}, None) for odd in (None, -1, 1.5, True, "1.2 MB", "٣", 10**30, [12])),
+    ],
+)
+def test_a_files_size_is_read_where_procore_tells_it(
+    told: dict[str, Any], size: int | None
+) -> None:
+    read = read_submittal(
+        {"id": 1, "updated_at": "2026-11-20T10:00:00Z", "attachments": [{"id": 7} | told]}
+    )
+    assert [one.size for one in read.attachments] == [size]
 
 
 @pytest.mark.parametrize(

@@ -103,3 +103,30 @@ async def test_a_file_that_is_empty_for_a_day_is_left_out_and_said_so(bench: Ben
     bench.procore.hold("rfi", rfi_json(1, files=[5, 6], subject="New", updated_at=later(5)))
     await bench.looked("rfi", "1")
     assert bench.procore.asked("download").count("6") == asked
+
+
+async def test_a_file_of_0_bytes_by_procores_own_word_is_believed_at_once(bench: Bench) -> None:
+    await bench.connect()
+    rfi = rfi_json(1, files=[5, 6])
+    rfi["questions"][0]["attachments"][1]["size"] = 0
+    bench.procore.hold("rfi", rfi)
+
+    def empty(what: Any, _whose: str) -> None:
+        if what == "6":
+            message = "file-6.pdf arrived empty"
+            raise FileEmpty(message)
+
+    bench.procore.on["download"] = empty
+    await bench.want("rfi", "1")
+    async with bench.worker.running(sweeping=False):
+
+        async def tried_once() -> bool:
+            return bool(await bench.rows("empty_files"))
+
+        await bench.until(tried_once)
+        await bench.postgres.execute("UPDATE mirror.looks SET due_at = now()")
+        await bench.until(bench.nothing_to_look_at)
+    shown = bench.shown("rfi", "1")
+    assert [file.procore_id for file in shown.files] == ["5"]
+    assert shown.extras[LABEL] == "file-6.pdf: empty in Procore (0 bytes)"
+    assert bench.procore.asked("download").count("6") == 1
