@@ -292,10 +292,12 @@ TOKEN_GRANTS = (
     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA authority TO {role}",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA authority TO {role}",
     "REVOKE UPDATE, DELETE ON authority.audit FROM {role}",
-    # the pages show progress and activity; they write nothing there, and what belongs to no
-    # project (keys, intents) is none of theirs
+    # the pages show progress and activity of projects and write nothing there; keys and intents,
+    # which belong to no project, are none of theirs
     "GRANT USAGE ON SCHEMA mirror TO {role}",
     "REVOKE ALL ON ALL TABLES IN SCHEMA mirror FROM {role}",
+    # but for one thing: their calls on Procore are made at the pace that workers keep with them
+    "GRANT SELECT, INSERT, UPDATE ON mirror.pacing TO {role}",
 )
 LIST_PROJECT_TABLES = """
 SELECT c.oid::regclass::text AS name, c.relrowsecurity AS walled, EXISTS (

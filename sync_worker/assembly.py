@@ -15,9 +15,11 @@ from services.part3.client import Part3
 from services.postgres import Postgres, open_postgres
 from services.procore.call import Caller
 from services.procore.client import Procore
+from services.procore.counting import CallMeasures
 from services.procore.files import Files
-from services.procore.integration_health import OBSERVATIONS, IntegrationHealth
 from services.procore.origins import Origins, origin_of, origins_of
+from services.procore.pacing import PostgresPace
+from services.procore.turns import Turns
 from services.service_tokens import issue_service_token
 from services.settings import KeyRing
 from services.token_client import TokenClient
@@ -37,7 +39,6 @@ from sync_worker.outbound.assembly import deliveries_of
 from sync_worker.outbound.deliveries import Deliveries
 from sync_worker.outbound.readiness_loop import ReadinessLoop
 from sync_worker.outcomes import Outcomes, TellingRecords
-from sync_worker.pacing import PostgresPace
 from sync_worker.poison import PoisonLimit
 from sync_worker.projects import Projects
 from sync_worker.readers import Readers
@@ -111,24 +112,14 @@ def _worker(
         partial(_service_credential, settings.internal_keys, clock),
         now=clock,
     )
-    calls = measures.metrics.counter(
-        "connector_procore_calls",
-        "Calls on Procore's API by method and class of answer.",
-        {"method": ("GET", "POST", "PATCH"), "answer": ("2xx", "3xx", "4xx", "429", "5xx")},
-    )
-    observed = measures.metrics.counter(
-        "connector_integration_health",
-        "Calls that Procore's Integration Health counts against an app, by observation.",
-        {"observation": OBSERVATIONS},
-    )
+    turns = Turns(PostgresPace(postgres))
     caller = Caller(
         procore_http,
         settings.procore_api_url,
         tokens,
         write_deadline_s=timing.write_deadline_s,
-        count=lambda method, status: calls.add(method, _class_of(status)),
-        shared=PostgresPace(postgres),
-        observe=IntegrationHealth(observed.add).note,
+        turns=turns,
+        observe=CallMeasures(measures.metrics).note,
     )
     procore = Procore(caller, Files(caller, storage_http, tokens, _origins(settings)))
     part3 = Part3(part3_http, settings.part3_api_url, settings.part3_api_token)
@@ -200,7 +191,7 @@ def _worker(
         on_gap=partial(look_at_everything, postgres),
         how=ConsumerSettings(session_timeout_s=timing.kafka_session_timeout_s),
     )
-    measures.watch(consumer, caller.budget_left)
+    measures.watch(consumer, turns.budget_left)
     duties = Duties(
         postgres,
         Readers(
@@ -265,7 +256,3 @@ def _origins(settings: WorkerSettings) -> Origins:
 async def _bury(publisher: Publisher, record: ConsumedRecord, cause: str) -> None:
     headers = [*record.headers.items(), ("dead_letter_cause", cause.encode())]
     await publisher.publish(DEAD_LETTERS, record.key or b"", record.value or b"", headers)
-
-
-def _class_of(status: int) -> str:
-    return "429" if status == 429 else f"{status // 100}xx"  # noqa: PLR2004 - counted apart

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-OURS = ("token_service", "sync_worker", "connector")
+OURS = ("token_service", "sync_worker", "connector", "services")
 TABLES = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN)\s+((?:mirror|authority)\.\w+)", re.IGNORECASE)
 # each of these belongs to one project or to one person, and to no other for ever
 KEYS = (

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -12,7 +12,11 @@ from services.http_client import HttpClient
 from services.metrics import Metrics
 from services.part3.client import Part3
 from services.postgres import Postgres
+from services.procore.counting import CallMeasures
 from services.procore.oauth import ProcoreOAuth
+from services.procore.pacer import Priority
+from services.procore.pacing import PostgresPace
+from services.procore.turns import Turns
 from token_service.audit import Audit
 from token_service.connections.agreements import DispositionStore
 from token_service.connections.endings import Endings
@@ -42,6 +46,9 @@ from token_service.public.ports import Ports
 from token_service.public.render import Pages
 from token_service.public.sessions import SessionStore
 from token_service.settings import Settings
+
+PAGE_PATIENCE_S = 2.0
+"""Somebody looks at the page meanwhile; beyond this they are told when to come again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,15 +95,23 @@ class _GrantParts:
 
 def assemble(settings: Settings, outside: Outside) -> Services:
     """Put the service together; nothing is opened or sent here."""
-    measures = Measures(outside.metrics)
+    measures, calls = Measures(outside.metrics), CallMeasures(outside.metrics)
     clock = DatabaseClock(outside.database)
-    grants = _grant_parts(settings, outside, measures)
+    grants = _grant_parts(settings, outside, measures, calls)
     people = Grants(outside.database, grants.store, grants.pending, grants.revoking)
     sessions = SessionStore(outside.database, settings.public_url)
-    api = ProcoreApi(outside.procore_http, settings.procore_api_url, grants.tokens)
+    api = ProcoreApi(
+        outside.procore_http,
+        settings.procore_api_url,
+        grants.tokens,
+        Turns(PostgresPace(outside.database), patience_s=PAGE_PATIENCE_S),
+        observe=calls.note,
+    )
     connections = ConnectionStore(
         outside.database,
-        Hooks(api, settings.webhook_keys, settings.gateway_public_url),
+        Hooks(
+            replace(api, priority=Priority.LOOK), settings.webhook_keys, settings.gateway_public_url
+        ),
         Endings(outside.database, people),
     )
     dispositions = DispositionStore(outside.database)
@@ -120,7 +135,7 @@ def assemble(settings: Settings, outside: Outside) -> Services:
         connections=connections,
         desk=desk,
         pad=LaunchPad(settings.launch_keys, sessions, grants.audit, now=clock),
-        authorizing=_authorizing(settings, outside, grants, sessions),
+        authorizing=_authorizing(outside, grants, sessions, settings.procore_login_url, api),
         internal=InternalApi(
             tokens=grants.tokens,
             connections=connections,
@@ -142,7 +157,9 @@ def assemble(settings: Settings, outside: Outside) -> Services:
     )
 
 
-def _grant_parts(settings: Settings, outside: Outside, measures: Measures) -> _GrantParts:
+def _grant_parts(
+    settings: Settings, outside: Outside, measures: Measures, calls: CallMeasures
+) -> _GrantParts:
     issuer = urlsplit(settings.procore_login_url).hostname or ""
     sealer = Sealer(settings.sealing_keys)
     store = GrantStore(outside.database, sealer, issuer)
@@ -154,6 +171,7 @@ def _grant_parts(settings: Settings, outside: Outside, measures: Measures) -> _G
         redirect_uri=settings.callback_url,
         deadline_s=settings.refresh_deadline_s,
         pkce=settings.procore_pkce,
+        observe=calls.note,
     )
     refresher = Refresher(
         store,
@@ -179,15 +197,15 @@ def _grant_parts(settings: Settings, outside: Outside, measures: Measures) -> _G
 
 
 def _authorizing(
-    settings: Settings, outside: Outside, grants: _GrantParts, sessions: SessionStore
+    outside: Outside, grants: _GrantParts, sessions: SessionStore, login_url: str, api: ProcoreApi
 ) -> AuthorizeDesk:
     consents = Consents(
         database=outside.database,
         store=grants.store,
         oauth=grants.oauth,
-        who_is=partial(who_is, outside.procore_http, settings.procore_api_url),
+        who_is=partial(who_is, api),
         pending=grants.pending,
         revoking=grants.revoking,
         issuer=grants.issuer,
     )
-    return AuthorizeDesk(consents, sessions, grants.audit, issuer=settings.procore_login_url)
+    return AuthorizeDesk(consents, sessions, grants.audit, issuer=login_url)

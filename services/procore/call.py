@@ -1,7 +1,6 @@
 """One call on Procore's API: whose grant, whose turn, and what the answer means."""
 
 import json
-import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from tenacity import (
 from schemas.connections import AccessToken
 from services.errors import OutcomeUnknown, TryLater
 from services.http_client import Answer, HttpClient, NoAnswer, NotSent
+from services.procore.counting import Observe, unobserved
 from services.procore.errors import (
     AppNotInstalled,
     NotAllowed,
@@ -27,8 +27,8 @@ from services.procore.errors import (
     words_of,
 )
 from services.procore.models import Place
-from services.procore.pacer import Pacer, Priority, rate_limited
-from services.procore.sharing import Alone, SharedPace, Window, window_in
+from services.procore.pacer import Priority, rate_limited
+from services.procore.turns import Turns
 from services.procore.waiting import seconds_to_wait
 
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TIMEOUT, TOO_MANY = 401, 403, 404, 408, 429
@@ -69,27 +69,16 @@ class Caller:
         base_url: PROCORE_API_URL.
         tokens: where access tokens come from.
         write_deadline_s: the longest wait for one write.
-        count: told each answer's status and kind of call, for the metrics.
-        shared: what other workers know of the grants' limits.
-        observe: told each call with its answer's status, for our count of Integration Health.
+        turns: whose call goes when.
+        observe: told each call that was answered, for the metrics.
     """
 
     http: HttpClient
     base_url: str
     tokens: Tokens
     write_deadline_s: float = 30.0
-    count: Callable[[str, int], None] = lambda _method, _status: None
-    shared: SharedPace = field(default_factory=Alone)
-    observe: Callable[[str, str, str, str, int], None] = lambda *_: None
-    _pacers: dict[str, Pacer] = field(default_factory=dict)
-
-    def pacer(self, user_id: str) -> Pacer:
-        """Return the pacer of a grant."""
-        return self._pacers.setdefault(user_id, Pacer())
-
-    def budget_left(self) -> float:
-        """Return the calls left to the grant that has the fewest; infinite while none is known."""
-        return min((pacer.budget_left for pacer in self._pacers.values()), default=math.inf)
+    turns: Turns = field(default_factory=Turns)
+    observe: Observe = unobserved
 
     async def read(
         self,
@@ -152,30 +141,15 @@ class Caller:
             "procore-company-id": call.place.company_id,
             "accept": "application/json",
         }
-        pacer = self.pacer(call.whose)
-        while True:
-            async with pacer.turn(call.priority):
-                wait_s = await self.shared.take(call.whose, call.priority)
-                if wait_s is None:
-                    return await self._in_turn(call, headers, pacer)
-                pacer.learn(wait_s, call.priority)
+        return await self.turns.take(
+            call.whose, call.priority, lambda: self._answered(call, headers)
+        )
 
-    async def _in_turn(self, call: _Call, headers: dict[str, str], pacer: Pacer) -> Answer:
-        window: Window | None = None
-        closed_s = 0.0
-        try:
-            if call.before_sending is not None:
-                await call.before_sending()
-            answer = await self._exchange(call, headers)
-            pacer.note(answer.status, answer.headers)
-            window = window_in(answer.headers)
-            if answer.status == TOO_MANY:
-                closed_s = pacer.closed_s
-        finally:
-            await self.shared.note(call.whose, window, closed_s)
-        self.count(call.method, answer.status)
-        company_id = call.place.company_id
-        self.observe(call.method, call.path, call.whose, company_id, answer.status)
+    async def _answered(self, call: _Call, headers: dict[str, str]) -> Answer:
+        if call.before_sending is not None:
+            await call.before_sending()
+        answer = await self._exchange(call, headers)
+        self.observe(call.method, call.path, call.whose, call.place.company_id, answer.status)
         return answer
 
     async def _exchange(self, call: _Call, headers: dict[str, str]) -> Answer:
@@ -203,7 +177,7 @@ class Caller:
         words = words_of(answer.body, answer.headers.get("content-type", ""))
         said = f"Procore answered {status} to {call.method} {call.path}: {words}"
         if status == TOO_MANY:
-            raise rate_limited(self.pacer(call.whose).opens_at(Priority.RETURN))
+            raise rate_limited(self.turns.pacer(call.whose).opens_at(Priority.RETURN))
         if status >= SERVER_ERROR or status == TIMEOUT or status < 400:  # noqa: PLR2004
             if call.method != "GET":
                 raise OutcomeUnknown(said)

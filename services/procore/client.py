@@ -165,25 +165,22 @@ class Procore:
 
     async def levels(self, place: Place, *, whose: str) -> Levels:
         """Return a person's levels on the project's RFIs and Submittals tools."""
-        answer = await self._caller.read(
-            place,
-            "/rest/v1.0/settings/permissions",
-            whose=whose,
-            priority=Priority.SWEEP,
-            params={"project_id": place.project_id},
-        )
-        return levels_of(json_of(answer))
+        return levels_of(await self._manifest(place, whose, Priority.SWEEP))
 
     async def is_admin_of_both(self, place: Place, *, whose: str) -> bool:
         """Tell whether a person is Admin on the project's RFIs and Submittals tools."""
+        return is_admin_of_both(await self._manifest(place, whose, Priority.LOOK))
+
+    async def _manifest(self, place: Place, whose: str, priority: Priority) -> Any:
+        """Read what a person may do in a project."""
         answer = await self._caller.read(
             place,
             "/rest/v1.0/settings/permissions",
             whose=whose,
-            priority=Priority.LOOK,
+            priority=priority,
             params={"project_id": place.project_id},
         )
-        return is_admin_of_both(json_of(answer))
+        return json_of(answer)
 
     async def download(
         self, place: Place, attachment: Attachment, into: Path, *, whose: str

@@ -6,10 +6,11 @@ hosts only, since storage rejects or leaks it. A download that was cut goes on w
 
 import asyncio
 import mimetypes
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -19,6 +20,7 @@ from services.errors import OutcomeUnknown, TryLater
 from services.http_client import HttpClient, NoAnswer, NotSent
 from services.procore.arriving import BEYOND, PART, Arriving
 from services.procore.call import Caller, Tokens, json_of
+from services.procore.counting import unobserved
 from services.procore.errors import Refused
 from services.procore.models import Attachment, Place
 from services.procore.origins import OriginRefused, Origins, joined, origin_of
@@ -125,21 +127,32 @@ class Files:
         """Follow one address; return the bytes, or where it sends us."""
         self.origins.check(url)
         if not self.origins.takes_bearer(url):
-            return await self._get(attachment, url, arriving, {})
+            return await self._get(attachment, url, arriving, {}, unobserved)
         token = await self.tokens.access_token(whose)
+        path = urlsplit(url).path
+
+        def observe(status: int) -> None:
+            self.caller.observe("GET", path, whose, place.company_id, status)
+
         try:
-            return await self._get(attachment, url, arriving, _signed(place, token))
+            return await self._get(attachment, url, arriving, _signed(place, token), observe)
         except _TokenRefused:
             token = await self.tokens.replacement_for(whose, token)
-            return await self._get(attachment, url, arriving, _signed(place, token))
+            return await self._get(attachment, url, arriving, _signed(place, token), observe)
 
     async def _get(
-        self, attachment: Attachment, url: str, arriving: Arriving, signed: dict[str, str]
+        self,
+        attachment: Attachment,
+        url: str,
+        arriving: Arriving,
+        signed: dict[str, str],
+        observe: Callable[[int], None],
     ) -> FileBytes | str:
         try:
             async with self.storage.streaming(
                 "GET", url, headers=signed | arriving.headers
             ) as answer:
+                observe(answer.status_code)
                 if answer.status_code in REDIRECTS and "location" in answer.headers:
                     return str(answer.headers["location"])
                 if answer.status_code == UNAUTHORIZED and signed:

@@ -17,9 +17,11 @@ from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from services.errors import TryLater
+from services.procore.counting import Observe, unobserved
 from services.procore.waiting import seconds_to_wait
 from services.settings import Secret
 
+TOKEN, REVOKE = "/oauth/token", "/oauth/revoke"
 CONNECT_TIMEOUT_S = 5.0
 LAST_LOOK_S = 0.5
 REVOKE_TIMEOUT_S = 15.0
@@ -111,6 +113,7 @@ class ProcoreOAuth:
         redirect_uri: registered at Procore, character for character.
         deadline_s: longest wait for an answer of the token endpoint.
         pkce: whether to send a S256 challenge; Procore says nothing about it and ignores it.
+        observe: told each call that was answered, for the metrics.
     """
 
     def __init__(
@@ -122,6 +125,7 @@ class ProcoreOAuth:
         redirect_uri: str,
         deadline_s: float,
         pkce: bool = True,
+        observe: Observe = unobserved,
     ) -> None:
         self.login_url = login_url
         self._client_id = client_id
@@ -129,6 +133,7 @@ class ProcoreOAuth:
         self._redirect_uri = redirect_uri
         self._deadline_s = deadline_s
         self._pkce = pkce
+        self._observe = observe
 
     def authorize_url(self, state: str, code_verifier: str) -> str:
         """Return where a person logs in at Procore and consents."""
@@ -179,12 +184,13 @@ class ProcoreOAuth:
         try:
             async with asyncio.timeout(REVOKE_TIMEOUT_S), self._client(REVOKE_TIMEOUT_S) as client:
                 answer = await client.post(
-                    f"{self.login_url}/oauth/revoke",
+                    self.login_url + REVOKE,
                     data=self._credentials | {"token": token.reveal()},
                 )
         except (httpx2.HTTPError, TimeoutError) as error:
             message = f"Procore did not answer the revocation ({type(error).__name__})"
             raise TryLater(message, reason="procore_down") from None
+        self._observe("POST", REVOKE, "", None, answer.status_code)
         if answer.status_code != OK:
             message = f"Procore answered the revocation with {answer.status_code}"
             raise TryLater(message, reason="procore_down")
@@ -226,7 +232,7 @@ class ProcoreOAuth:
         try:
             async with self._client(read_s=None) as client:
                 request = client.build_request(
-                    "POST", f"{self.login_url}/oauth/token", data={**form, **self._credentials}
+                    "POST", self.login_url + TOKEN, data={**form, **self._credentials}
                 )
                 answer = await client.send(request, stream=True)
                 try:
@@ -237,6 +243,7 @@ class ProcoreOAuth:
             return NotSent(type(error).__name__)
         except httpx2.HTTPError as error:
             return Unknown(type(error).__name__)
+        self._observe("POST", TOKEN, "", None, answer.status_code)
         return read_token_answer(answer.status_code, answer.headers, body)
 
 

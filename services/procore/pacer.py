@@ -25,7 +25,7 @@ AT_ONCE = 2
 """Calls of one grant under way; a return has a third place of its own."""
 
 LONGEST_PATIENCE_S = 5.0
-"""A wait beyond this is not sat out: the work goes back with a due time."""
+"""A wait beyond this is not sat out, unless said otherwise: the work goes back with a due time."""
 
 TIMER_SLACK_S = 0.01
 LONGEST_BACK_OFF_S = 120.0
@@ -38,6 +38,7 @@ class Priority(IntEnum):
     """What goes first when calls have to wait."""
 
     RETURN = 0
+    PAGE = RETURN  # somebody waits before a browser
     LOOK = 1
     SWEEP = 2
     BACKFILL = 3
@@ -53,7 +54,13 @@ class _Waiting:
 class Pacer:
     """The turns of one grant."""
 
-    def __init__(self, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        patience_s: float = LONGEST_PATIENCE_S,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._patience_s = patience_s
         self._now = now
         self._places = itertools.count()
         self._queue: list[_Waiting] = []
@@ -129,7 +136,7 @@ class Pacer:
 
     def _refuse_long_waits(self, priority: Priority) -> None:
         opens_at = self.opens_at(priority)
-        if opens_at - self._now() > LONGEST_PATIENCE_S:
+        if opens_at - self._now() > self._patience_s:
             raise rate_limited(opens_at)
 
     async def _wait(self, priority: Priority) -> None:
@@ -158,7 +165,7 @@ class Pacer:
             late_s = self.opens_at(first.priority) - self._now()
             if first.go.done():
                 continue
-            if late_s > LONGEST_PATIENCE_S:
+            if late_s > self._patience_s:
                 first.go.set_result(False)
             elif late_s > 0:
                 kept.append(first)

@@ -1,4 +1,4 @@
-"""What workers that use one grant know together of its limits."""
+"""What programs that use one grant know together of its limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Window:
 
 
 class SharedPace(Protocol):
-    """The windows of all grants, the same for every worker."""
+    """The windows of all grants, the same for every worker and every token service."""
 
     async def take(self, user_id: str, priority: Priority) -> float | None:
         """Take one call of a grant's windows; None: it may go, else the seconds to wait.
@@ -46,7 +46,7 @@ class SharedPace(Protocol):
 
 
 class Alone:
-    """No other worker uses the grants: each pacer knows all there is to know."""
+    """Nobody else uses the grants: each pacer knows all there is to know."""
 
     async def take(self, user_id: str, priority: Priority) -> float | None:
         """Let everything go."""

@@ -70,6 +70,12 @@ async def test_migrate_is_safe_four_times_at_once_with_roles(roles: Roles) -> No
     assert sum("applied  sync_worker/0001" in one.out for one in ended) == 1
 
 
+SHARE_A_PACE = """
+INSERT INTO mirror.pacing (user_id, last_begun_at) VALUES ('anna', now())
+ON CONFLICT (user_id) DO UPDATE SET under_way = 0
+"""
+
+
 @pytest.mark.postgres
 async def test_each_role_gets_what_it_needs_and_nothing_else(roles: Roles) -> None:
     command = ("migrate", "--worker-role", roles.worker, "--token-role", roles.token)
@@ -78,7 +84,11 @@ async def test_each_role_gets_what_it_needs_and_nothing_else(roles: Roles) -> No
     assert ended.code == 0, ended.said
     may = {
         roles.worker: {"SELECT count(*) FROM mirror.records", "DELETE FROM mirror.looks"},
-        roles.token: {"SELECT count(*) FROM authority.grants", "SELECT * FROM mirror.activity"},
+        roles.token: {
+            "SELECT count(*) FROM authority.grants",
+            "SELECT * FROM mirror.activity",
+            SHARE_A_PACE,
+        },
     }
     may_not = {
         roles.worker: {
@@ -95,6 +105,7 @@ async def test_each_role_gets_what_it_needs_and_nothing_else(roles: Roles) -> No
             "INSERT INTO mirror.sweeps VALUES ('p', 'rfi')",
             "SELECT install_key FROM mirror.install",
             "SELECT * FROM mirror.write_intents",
+            "DELETE FROM mirror.pacing",
             "DELETE FROM authority.audit",
             "UPDATE authority.audit SET actor = ''",
             "CREATE TABLE authority.own ()",

@@ -23,6 +23,7 @@ from connector.demo.worlds import (
     TOMAS,
 )
 from tests.stack.browsing import PATIENCE_MS, Person, at_a_browser
+from tests.stack.health import assert_in_health
 from tests.stack.pictures import Pictures
 
 pytestmark = [
@@ -94,6 +95,7 @@ async def test_the_article_from_invitation_to_receipt(
         await the_activity_tells_all_of_it(scene)
         await disconnecting_keeps_both_copies(scene)
         await connecting_again_makes_no_second_copies(scene)
+        await assert_in_health(shared_stack)
 
 
 async def the_consultant_invites_the_contractor(scene: Scene) -> None:

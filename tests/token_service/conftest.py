@@ -162,6 +162,7 @@ class Running:
     public: httpx2.AsyncClient
     internal: httpx2.AsyncClient
     store: GrantStore
+    metrics: Metrics
 
     async def grant(
         self, user_id: str, account: Account, login: LoginHost, *, seconds_left: float = 5000.0
@@ -193,13 +194,14 @@ async def replica(
 ) -> AsyncIterator[Running]:
     procore_http = HttpClient("Procore", transport=wired(procore.answer))
     part3_http = HttpClient("Part3", transport=wired(part3.answer))
+    metrics = Metrics()
     services = assemble(
         settings,
         Outside(
             database=database,
             procore_http=procore_http,
             part3_http=part3_http,
-            metrics=Metrics(),
+            metrics=metrics,
             ending=asyncio.Event(),
         ),
     )
@@ -226,7 +228,7 @@ async def replica(
             transport=httpx2.ASGITransport(internal), base_url="http://internal"
         ) as internal_client,
     ):
-        yield Running(settings, services, database, public_client, internal_client, store)
+        yield Running(settings, services, database, public_client, internal_client, store, metrics)
     await procore_http.close()
     await part3_http.close()
 

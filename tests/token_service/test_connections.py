@@ -1,6 +1,6 @@
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
@@ -296,6 +296,32 @@ async def test_deliveries_that_procore_gave_up_are_told_once(
     assert await state() == "missed"
 
 
+async def test_deliveries_are_asked_for_once_there_can_be_one(
+    connections: ConnectionStore, procore: ProcoreHost, running: Running
+) -> None:
+    await connections.create(order())
+    (hook,) = procore.hooks.values()
+    hook["created_at"] = "2026-03-02T10:00:00Z"
+    seen = (
+        "INSERT INTO mirror.records (project_id, kind, procore_id, procore_updated_at) "
+        "VALUES ($1, 'rfi', $2, $3)"
+    )
+
+    async def asked() -> bool:
+        procore.calls.clear()
+        outcome = await connections.ensure_hook("p-1")
+        assert outcome is not None
+        assert outcome.state == "ok"
+        return any(path.endswith("/deliveries") for _, path in procore.calls)
+
+    made_at = datetime(2026, 3, 2, 10, tzinfo=UTC)
+    await running.database.execute(seen, "p-2", "1", made_at + timedelta(hours=1))
+    await running.database.execute(seen, "p-1", "1", made_at - timedelta(hours=1))
+    assert not await asked()  # it would be a 404
+    await running.database.execute(seen, "p-1", "2", made_at + timedelta(seconds=1))
+    assert await asked()
+
+
 async def test_a_rotated_key_reaches_the_hook(
     connections: ConnectionStore, procore: ProcoreHost, part3: Part3Host, running: Running
 ) -> None:
@@ -332,9 +358,9 @@ async def test_a_hook_of_a_project_disconnected_meanwhile_does_not_come_back(
     procore.hooks.clear()
     checking = connections._hooks.ensure
 
-    async def disconnect_first(place: object) -> object:
+    async def disconnect_first(place: object, **known: object) -> object:
         await connections.disconnect("p-1", "anna")
-        return await checking(place)  # type: ignore[arg-type]
+        return await checking(place, **known)  # type: ignore[arg-type]
 
     monkeypatch.setattr(connections._hooks, "ensure", disconnect_first)
     assert await connections.ensure_hook("p-1") is None

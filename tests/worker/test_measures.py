@@ -11,7 +11,7 @@ from schemas.notices import PROCORE_NOTICES, Outcome
 from services.errors import TryLater
 from services.kafka import ConsumedRecord
 from services.metrics import OTHER, Metrics
-from services.procore.call import Caller
+from services.procore.turns import Turns
 from sync_worker.measures import HELD_REASONS, CountedLooks, Measures
 from tests.worker.bench import Bench
 from tests.worker.sides import PROJECT, rfi_json
@@ -183,11 +183,11 @@ async def test_puts_and_standings_are_counted_from_the_outcomes(bench: Bench) ->
 
 async def test_the_consumer_and_the_scarcest_grant_are_shown(bench: Bench) -> None:
     metrics, measures = measures_of(bench)
-    caller = Caller(http=None, base_url="", tokens=None)  # type: ignore[arg-type] # nothing is called
-    measures.watch(Consumer(), caller.budget_left)
+    turns = Turns()
+    measures.watch(Consumer(), turns.budget_left)
     assert shown(metrics, "connector_procore_budget_left") == math.inf
     for user_id, remaining in (("amy", "80"), ("tom", "12")):
-        caller.pacer(user_id).note(200, {"x-rate-limit-remaining": remaining})
+        turns.pacer(user_id).note(200, {"x-rate-limit-remaining": remaining})
     assert shown(metrics, "connector_procore_budget_left") == 12
     assert shown(metrics, "connector_consumer_lag_records") == 7
     assert shown(metrics, "connector_consumer_partitions") == 4

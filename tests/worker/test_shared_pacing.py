@@ -15,8 +15,9 @@ from services.postgres import Postgres, migrate, open_postgres
 from services.procore.call import Caller
 from services.procore.models import Place
 from services.procore.pacer import Priority
+from services.procore.pacing import PostgresPace
 from services.procore.sharing import Window
-from sync_worker.pacing import PostgresPace
+from services.procore.turns import Turns
 
 pytestmark = pytest.mark.postgres
 
@@ -62,6 +63,10 @@ class Procore(HttpClient):
         return Answer(200 if taken else 429, httpx2.Headers(headers), b"{}")
 
 
+def worker_at(procore: Procore, postgres: Postgres) -> Caller:
+    return Caller(procore, "", OneToken(), turns=Turns(PostgresPace(postgres)))
+
+
 async def read_often(caller: Caller, times: int, whose: str = "amy") -> int:
     """Read as often as it may; return how often that was."""
     done = 0
@@ -76,14 +81,14 @@ async def read_often(caller: Caller, times: int, whose: str = "amy") -> int:
 
 async def read_by_all_at_once(postgres: Postgres, procore: Procore) -> int:
     """Have three workers, two calls each at a time, read more than there is; return how often."""
-    workers = [Caller(procore, "", OneToken(), shared=PostgresPace(postgres)) for _ in range(3)]
+    workers = [worker_at(procore, postgres) for _ in range(3)]
     reads = (read_often(worker, 15) for worker in workers for _ in range(2))
     return sum(await asyncio.gather(*reads))
 
 
 async def test_workers_spend_a_window_that_is_known_to_its_last_call(postgres: Postgres) -> None:
     procore = Procore(20)
-    assert await read_often(Caller(procore, "", OneToken(), shared=PostgresPace(postgres)), 1) == 1
+    assert await read_often(worker_at(procore, postgres), 1) == 1
     done = await read_by_all_at_once(postgres, procore)
     assert (1 + done, procore.used, procore.refused) == (20, 20, 0)
 
@@ -98,9 +103,7 @@ async def test_workers_never_spend_more_than_a_window_that_none_knew(postgres: P
 
 async def test_after_one_workers_429_no_other_calls_before_the_reset(postgres: Postgres) -> None:
     procore = Procore(0)
-    first, second = (
-        Caller(procore, "", OneToken(), shared=PostgresPace(postgres)) for _ in range(2)
-    )
+    first, second = (worker_at(procore, postgres) for _ in range(2))
     assert await read_often(first, 1) == 0
     assert procore.refused == 1
     assert await read_often(second, 3) == 0

@@ -15,6 +15,7 @@ import structlog
 
 from services.errors import NeedsPerson, TryLater
 from services.hook_secrets import HOOK_NAMESPACE, hook_secret, hook_url
+from services.procore.json_values import time_of
 from services.settings import KeyRing
 from token_service.connections.procore_api import NOT_FOUND, Answer
 
@@ -93,8 +94,12 @@ class Hooks:
         self._gateway_public_url = gateway_public_url
         self._given_up: dict[str, frozenset[str]] = {}  # by hook: deliveries known to be lost
 
-    async def ensure(self, place: HookPlace) -> HookOutcome:
+    async def ensure(self, place: HookPlace, *, changed_at: datetime | None = None) -> HookOutcome:
         """Make sure that the project's hook is as it should be.
+
+        Args:
+            place: which hook.
+            changed_at: the newest change of a record that is known, by Procore's clock.
 
         Raises:
             NeedsPerson: also `hook_refused`, when Procore does not offer what we subscribe to.
@@ -103,7 +108,7 @@ class Hooks:
         for last in (False, True):
             hook = await self._find(place)
             if hook is not None:
-                return await self._mend(place, hook, wanted)
+                return await self._mend(place, hook, wanted, changed_at)
             await self._check_offer(place)
             made = await self._call(place, "POST", "/hooks", json=wanted, accept=(BAD_REQUEST,))
             if made.status != BAD_REQUEST:
@@ -156,7 +161,11 @@ class Hooks:
         return HookOutcome(hook_id, "created", "The webhook was made.", self._key.id)
 
     async def _mend(
-        self, place: HookPlace, hook: Mapping[str, Any], wanted: Mapping[str, Any]
+        self,
+        place: HookPlace,
+        hook: Mapping[str, Any],
+        wanted: Mapping[str, Any],
+        changed_at: datetime | None,
     ) -> HookOutcome:
         hook_id = _hook_id(hook)
         wrong = wrong_parts(hook, wanted)
@@ -165,7 +174,8 @@ class Hooks:
             await self._call(place, "PATCH", f"/hooks/{quote(hook_id, safe='')}", json=change)
         if await self._add_triggers(place, hook_id):
             wrong.append("triggers")
-        if not wrong and await self._lost_deliveries(place, hook_id):
+        had_some = may_have_delivered(hook, changed_at)
+        if not wrong and had_some and await self._lost_deliveries(place, hook_id):
             detail = "Procore gave up some deliveries of the webhook."
             return HookOutcome(hook_id, "missed", detail, self._key.id)
         if not wrong:
@@ -274,6 +284,16 @@ def wrong_parts(hook: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]
         "status": str(hook.get("status", "active")).lower() == "active",
     }
     return [name for name, right in checks.items() if not right]
+
+
+def may_have_delivered(hook: Mapping[str, Any], changed_at: datetime | None) -> bool:
+    """Tell whether anything was to be delivered since a hook was made.
+
+    Before the first delivery Procore answers 404 to a question about them, which its Integration
+    Health holds against the app. A hook that does not say when it was made is asked about.
+    """
+    made_at = time_of(hook.get("created_at"))
+    return made_at is None or (changed_at is not None and changed_at > made_at)
 
 
 def action_of(event_type: str) -> str:

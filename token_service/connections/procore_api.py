@@ -1,11 +1,8 @@
 """One call to Procore's REST API under one person's grant, with its failures sorted."""
 
 import hashlib
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -13,9 +10,12 @@ import structlog
 
 from schemas.connections import AccessToken
 from services.errors import NeedsPerson, TryLater
+from services.http_client import Answer as HttpAnswer
 from services.http_client import HttpClient, NoAnswer, NotSent
+from services.procore.counting import Observe, unobserved
 from services.procore.errors import AppNotInstalled, is_app_not_installed
-from services.procore.waiting import seconds_to_wait
+from services.procore.pacer import Priority, rate_limited
+from services.procore.turns import Turns
 from token_service.grants.access import NeedsReauthorization
 
 COMPANY_HEADER = "Procore-Company-Id"
@@ -49,22 +49,41 @@ class Answer:
         return self.content.get("data") if isinstance(self.content, dict) else None
 
 
-class ProcoreApi:
-    """Calls under people's own grants, few at once; a 429 stops a person's calls until its end."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One call; `company_id` goes into the company header, None where none is needed."""
 
-    def __init__(
-        self,
-        client: HttpClient,
-        api_url: str,
-        tokens: Tokens,
-        *,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._client = client
-        self._api_url = api_url
-        self._tokens = tokens
-        self._monotonic = monotonic
-        self._closed_until: dict[str, float] = {}
+    method: str
+    path: str
+    company_id: str | None = None
+    params: Mapping[str, str] | None = None
+    json: Any = None
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The JSON body, as an argument of the HTTP client."""
+        return {} if self.json is None else {"json": self.json}
+
+
+@dataclass(frozen=True, slots=True)
+class ProcoreApi:
+    """Calls under people's own grants, at the pace that is kept with the workers.
+
+    Args:
+        client: pool towards the API.
+        api_url: PROCORE_API_URL.
+        tokens: where access tokens come from.
+        turns: whose call goes when.
+        priority: of the calls made here.
+        observe: told each call that was answered, for the metrics.
+    """
+
+    client: HttpClient
+    api_url: str
+    tokens: Tokens
+    turns: Turns
+    priority: Priority = Priority.PAGE
+    observe: Observe = unobserved
 
     async def call(
         self,
@@ -87,19 +106,42 @@ class ProcoreApi:
                 `not_permitted`, or `refused_by_procore` for what no retry would change.
             TryLater: Procore is away, busy, or asks to wait.
         """
-        self._check_open(user_id)
-        token = await self._tokens.get(user_id, caller="token_service")
-        request = {"params": params, "json": json} if json is not None else {"params": params}
-        send = partial(self._send, method, path, company_id, request)
-        answer = await send(token)
+        token = await self.tokens.get(user_id, caller="token_service")
+        asked = Asked(method, path, company_id, params, json)
+        answer = await self.ask(user_id, token.access_token, asked)
         if answer.status == UNAUTHORIZED:
             hashed = hashlib.sha256(token.access_token.encode()).hexdigest()
-            token = await self._tokens.get(user_id, caller="token_service", rejected=hashed)
-            answer = await send(token)
-        self._note_limits(user_id, answer)
+            token = await self.tokens.get(user_id, caller="token_service", rejected=hashed)
+            answer = await self.ask(user_id, token.access_token, asked)
         if answer.status not in SUCCESS and answer.status not in accept:
-            raise _fault_of(answer, user_id, f"{method} {path}")
+            raise self._fault_of(answer, user_id, f"{method} {path}")
         return answer
+
+    async def ask(self, user_id: str, access_token: str, asked: "Asked") -> Answer:
+        """Send one call with this access token, when it is the grant's turn.
+
+        Raises:
+            TryLater: `rate_limited`, and nothing was sent; or Procore is away.
+        """
+        headers = {
+            "authorization": f"Bearer {access_token}",
+            "accept": "application/json",
+            **({} if asked.company_id is None else {COMPANY_HEADER: asked.company_id}),
+        }
+
+        async def send() -> HttpAnswer:
+            url, body = f"{self.api_url}{asked.path}", asked.body
+            answer = await self.client.send(
+                asked.method, url, headers=headers, params=asked.params, **body
+            )
+            self.observe(asked.method, asked.path, user_id, asked.company_id, answer.status)
+            return answer
+
+        try:
+            answer = await self.turns.take(user_id, self.priority, send)
+        except (NotSent, NoAnswer) as error:
+            raise TryLater(str(error), reason="procore_down") from error
+        return Answer(answer.status, answer.headers, json_or_none(answer.body))
 
     async def all_pages(
         self,
@@ -122,37 +164,24 @@ class ProcoreApi:
         log.error("procore.list_too_long", path=path, items=len(items))
         return items
 
-    def _check_open(self, user_id: str) -> None:
-        wait_s = self._closed_until.get(user_id, 0.0) - self._monotonic()
-        if wait_s > 0:
-            raise _rate_limited(wait_s)
-        self._closed_until.pop(user_id, None)
-
-    def _note_limits(self, user_id: str, answer: Answer) -> None:
-        refused = answer.status == TOO_MANY
-        if refused or answer.headers.get("x-rate-limit-remaining") == "0":
-            wait_s = seconds_to_wait(answer.headers) or (10.0 if refused else 0.0)
-            self._closed_until[user_id] = self._monotonic() + wait_s
-
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        company_id: str | None,
-        request: Mapping[str, Any],
-        token: AccessToken,
-    ) -> Answer:
-        headers = {
-            "authorization": f"Bearer {token.access_token}",
-            "accept": "application/json",
-            **({} if company_id is None else {COMPANY_HEADER: company_id}),
-        }
-        url = f"{self._api_url}{path}"
-        try:
-            answer = await self._client.send(method, url, headers=headers, **request)
-        except (NotSent, NoAnswer) as error:
-            raise TryLater(str(error), reason="procore_down") from error
-        return Answer(answer.status, answer.headers, json_or_none(answer.body))
+    def _fault_of(self, answer: Answer, user_id: str, call: str) -> Exception:
+        """Sort a refusal by what to do about it. Procore's words are shown to nobody."""
+        status = answer.status
+        if status == UNAUTHORIZED:
+            return NeedsReauthorization(user_id)
+        if status == TOO_MANY:
+            return rate_limited(self.turns.pacer(user_id).opens_at(self.priority))
+        if status == FORBIDDEN and is_app_not_installed(str(answer.content)):
+            return AppNotInstalled()
+        if status in (FORBIDDEN, NOT_FOUND):
+            return NeedsPerson(
+                f"Procore does not let user {user_id} do this ({call}: {status}); "
+                "ask a Procore project administrator to check their permissions",
+                reason="not_permitted",
+            )
+        if status in SERVER_ERRORS:
+            return TryLater(f"Procore answered {call} with {status}", reason="procore_down")
+        return NeedsPerson(f"Procore refused {call} with {status}", reason="refused_by_procore")
 
 
 def json_or_none(body: bytes) -> Any:
@@ -171,31 +200,3 @@ def _has_more(answer: Answer, so_far: int, on_page: int) -> bool:
     if total.isdecimal():
         return so_far < int(total)
     return on_page >= PER_PAGE
-
-
-def _rate_limited(wait_s: float) -> TryLater:
-    return TryLater(
-        "Procore asks us to slow down",
-        reason="rate_limited",
-        not_before=datetime.now(UTC) + timedelta(seconds=wait_s),
-    )
-
-
-def _fault_of(answer: Answer, user_id: str, call: str) -> Exception:
-    """Sort a refusal by what to do about it. Procore's words are shown to nobody."""
-    status = answer.status
-    if status == UNAUTHORIZED:
-        return NeedsReauthorization(user_id)
-    if status == TOO_MANY:
-        return _rate_limited(seconds_to_wait(answer.headers) or 10.0)
-    if status == FORBIDDEN and is_app_not_installed(str(answer.content)):
-        return AppNotInstalled()
-    if status in (FORBIDDEN, NOT_FOUND):
-        return NeedsPerson(
-            f"Procore does not let user {user_id} do this ({call}: {status}); "
-            "ask a Procore project administrator to check their permissions",
-            reason="not_permitted",
-        )
-    if status in SERVER_ERRORS:
-        return TryLater(f"Procore answered {call} with {status}", reason="procore_down")
-    return NeedsPerson(f"Procore refused {call} with {status}", reason="refused_by_procore")

@@ -3,12 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from services.errors import TryLater
-from services.http_client import HttpClient, NoAnswer, NotSent
 from services.settings import Secret
-from token_service.connections.procore_api import SUCCESS, ProcoreApi, json_or_none
+from token_service.connections.procore_api import SUCCESS, Answer, Asked, ProcoreApi
 from token_service.grants.store import Identity
 from token_service.public.ports import (
     Company,
@@ -104,25 +102,21 @@ class ProcoreDirectory:
         return int(total) if total.isdecimal() else None
 
 
-async def who_is(client: HttpClient, api_url: str, access_token: Secret) -> Identity:
-    """Ask Procore whose access token this is, right after a consent.
+async def who_is(api: ProcoreApi, user_id: str, access_token: Secret) -> Identity:
+    """Ask Procore whose access token this is, right after a consent of Part3's `user_id`.
 
     Raises:
         TryLater: Procore does not say.
     """
-    headers = {"authorization": f"Bearer {access_token.reveal()}", "accept": "application/json"}
 
-    async def ask(path: str) -> tuple[int, Any]:
-        answer = await client.send("GET", f"{api_url}/rest/v1.0{path}", headers=headers)
-        return answer.status, json_or_none(answer.body)
+    async def ask(path: str, **params: str) -> Answer:
+        asked = Asked("GET", f"/rest/v1.0{path}", params=params)
+        return await api.ask(user_id, access_token.reveal(), asked)
 
-    try:
-        status, content = await ask("/me")
-    except (NotSent, NoAnswer) as error:
-        message = f"Procore does not say who consented ({type(error).__name__})"
-        raise TryLater(message, reason="procore_down") from error
-    if status not in SUCCESS or not isinstance(content, dict) or not content.get("id"):
-        message = f"Procore does not say who consented (status {status})"
+    answer = await ask("/me")
+    content = answer.content
+    if answer.status not in SUCCESS or not isinstance(content, dict) or not content.get("id"):
+        message = f"Procore does not say who consented (status {answer.status})"
         raise TryLater(message, reason="procore_down")
     login = _text(content.get("login")) or ""
     name = _text(content.get("name")) or await _name_by_company(ask)
@@ -130,21 +124,21 @@ async def who_is(client: HttpClient, api_url: str, access_token: Secret) -> Iden
     return Identity(procore_user_id=str(content["id"]), login=login, name=name)
 
 
-async def _name_by_company(ask: Callable[[str], Awaitable[tuple[int, Any]]]) -> str | None:
+async def _name_by_company(ask: Callable[..., Awaitable[Answer]]) -> str | None:
     """Return the name that a company's directory has: `/me` names nobody without a company.
 
     Both calls need no company header under a person's own token. Where they say nothing, the login
     stands for the name, and the consent is good all the same.
     """
     try:
-        _, companies = await ask("/companies")
+        companies = (await ask("/companies")).content
         listed = companies if isinstance(companies, list) else []
         ids = [one.get("id") for one in listed if isinstance(one, dict)]
         company = next((str(one) for one in ids if one is not None), None)
         if company is None:
             return None
-        _, me = await ask(f"/me?company_id={quote(company, safe='')}")
-    except (NotSent, NoAnswer):
+        me = (await ask("/me", company_id=company)).content
+    except TryLater:
         return None
     return _text(me.get("name")) if isinstance(me, dict) else None
 

@@ -248,8 +248,10 @@ class ConnectionStore:
         if row is None or row["state"] == "disconnected":
             return None
         place = place_of(row)
+        async with self._database.of_project(project_id) as mirror:
+            changed_at = await mirror.fetchval(rows.LAST_CHANGE, project_id)
         try:
-            outcome = await self._hooks.ensure(place)
+            outcome = await self._hooks.ensure(place, changed_at=changed_at)
         except NeedsPerson as error:
             await self._note_hook(place, None, str(error))
             raise

@@ -47,8 +47,8 @@ WHERE state_hash = $1 AND session_hash = $2 AND user_id = $3 AND issuer = $4
 END_STATE = "UPDATE authority.oauth_states SET outcome = $2 WHERE state_hash = $1"
 
 log = structlog.get_logger()
-WhoIs = Callable[[Secret], Awaitable[Identity]]
-"""Says whose access token it is. Raises TryLater."""
+WhoIs = Callable[[str, Secret], Awaitable[Identity]]
+"""Says whose access token it is that somebody of Part3 consented to. Raises TryLater."""
 
 
 class Consenting(Protocol):
@@ -80,7 +80,7 @@ class AskWhich:
 class NotDone:
     """Nothing was changed. `notice` is the account page's word for why."""
 
-    notice: str  # denied, expired, failed
+    notice: str  # denied, expired, failed, busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +176,12 @@ class Consents:
         except TryLater as fault:
             log.warning("consent.not_kept", user_id=user_id, reason=fault.reason)
             await self._revoking.end_quietly(answer.pair)
-            return NotDone("failed")
+            return NotDone("busy" if fault.reason == "rate_limited" else "failed")
 
     async def _keep(self, consent: "_Consent", pair: TokenPair) -> Outcome:
         visit = consent.visit
         expires_at = consent.claimed_at + timedelta(seconds=pair.lasts_s)
-        identity = await self._who_is(pair.access_token)
+        identity = await self._who_is(visit.user_id, pair.access_token)
         grant = await self._store.read(visit.user_id)
         if grant is not None and grant.procore_user_id != identity.procore_user_id:
             held = Held(identity, pair, expires_at, consent.return_to)

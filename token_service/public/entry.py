@@ -160,4 +160,6 @@ def outage(reason: str) -> Refusal:
     """Return the page for a side that does not answer now."""
     if reason.startswith("part3"):
         return render.PART3_DOWN
+    if reason == "rate_limited":
+        return render.PROCORE_BUSY
     return render.STORE_DOWN if reason.startswith("postgres") else render.PROCORE_DOWN

@@ -88,8 +88,15 @@ PART3_DOWN = Refusal(
 PROCORE_DOWN = Refusal(
     503,
     "Procore can't be reached",
-    "Procore isn't answering right now, or asked us to slow down. Nothing was changed.",
+    "Procore isn't answering right now. Nothing was changed.",
     "Wait a moment and load this page again.",
+)
+PROCORE_BUSY = Refusal(
+    503,
+    "Procore asks us to wait",
+    "Procore limits how often it may be asked under your authorization, and that limit is reached "
+    "for now. Nothing was changed.",
+    "Wait a minute and load this page again. It can take up to an hour when much was transferred.",
 )
 STORE_DOWN = Refusal(
     503,

@@ -52,6 +52,11 @@ NOTICES = {
         "again in a moment.",
         "bad",
     ),
+    "busy": Notice(
+        "Procore limits how often it may be asked about you, and that limit is reached for now. "
+        "Nothing was changed; press Authorize again in a few minutes.",
+        "bad",
+    ),
     "authorize_first": Notice(
         "To connect the project, authorize your Procore account first. You are led back "
         "afterwards.",

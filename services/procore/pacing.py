@@ -1,6 +1,6 @@
-"""`mirror.pacing`: the windows of each grant, as all workers together know them.
+"""`mirror.pacing`: the windows of each grant, as workers and token services together know them.
 
-Two statements a call, on an unlogged table. See decision 0013.
+Two statements a call, on an unlogged table. See decisions 0013 and 0019.
 """
 
 import structlog
