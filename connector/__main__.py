@@ -4,6 +4,7 @@ import logging
 
 import click
 
+from connector.auditing import audit
 from connector.completing import completion
 from connector.demo.command import demo
 from connector.diagnosis import doctor
@@ -45,6 +46,7 @@ COMMANDS = (
     drain,
     export,
     rotate,
+    audit,
     completion,
     demo,
 )

@@ -291,7 +291,7 @@ TOKEN_GRANTS = (
     "GRANT SELECT ON ALL TABLES IN SCHEMA migrations TO {role}",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA authority TO {role}",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA authority TO {role}",
-    "REVOKE UPDATE, DELETE ON authority.audit FROM {role}",
+    "REVOKE UPDATE, DELETE ON authority.audit, authority.audit_seals FROM {role}",
     # the pages show progress and activity of projects and write nothing there; keys and intents,
     # which belong to no project, are none of theirs
     "GRANT USAGE ON SCHEMA mirror TO {role}",

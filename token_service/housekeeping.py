@@ -44,6 +44,7 @@ class Housekeeping:
         sessions: SessionStore,
         measure: Callable[[], Awaitable[object]],
         read_clock: Callable[[], Awaitable[object]],
+        seal_audit: Callable[[], Awaitable[object]],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -56,6 +57,7 @@ class Housekeeping:
             Duty("connections", 15.0, connections.clean_up),
             Duty("unchosen_grants", 60.0, self.tidy_grants),
             Duty("ended_visits", 300.0, sessions.forget_ended),
+            Duty("audit_seals", 60.0, seal_audit),
             Duty("seals", 300.0, self.seal_again),
             Duty("warm_grants", 900.0, self.keep_warm),
             Duty("journal", 3_600.0, store.forget_attempts),

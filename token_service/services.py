@@ -18,6 +18,7 @@ from services.procore.pacer import Priority
 from services.procore.pacing import PostgresPace
 from services.procore.turns import Turns
 from token_service.audit import Audit
+from token_service.audit_seals import AuditSeals
 from token_service.connections.agreements import DispositionStore
 from token_service.connections.endings import Endings
 from token_service.connections.hooks import Hooks
@@ -152,6 +153,7 @@ def assemble(settings: Settings, outside: Outside) -> Services:
             sessions=sessions,
             measure=partial(measures.read, outside.database),
             read_clock=clock.read,
+            seal_audit=AuditSeals(outside.database, settings.sealing_keys).seal,
         ),
         clock=clock,
     )
