@@ -4,9 +4,9 @@ The token service owns connections; the workers ask it for what changed and keep
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -34,8 +34,13 @@ WHERE project_id = $1 AND state = 'active' AND attention_reason IS NULL
 LAST_HEARD = "SELECT max(connection_updated_at) FROM mirror.projects"
 KNOWN = """
 SELECT state, procore_company_id, procore_project_id, owner_user_id, connection_updated_at,
-  options
+  options, removals_confirmed
 FROM mirror.projects WHERE project_id = $1 FOR UPDATE
+"""
+# Nothing of the tie itself changed: what its parties agreed on, or the secret of its hook. Who may
+# return what is asked anew; who reads and what needs attention stays.
+AGREED_ANEW = """
+UPDATE mirror.projects SET connection_updated_at = $2, checks_due_at = now() WHERE project_id = $1
 """
 KEEP = """
 INSERT INTO mirror.projects AS p (project_id, procore_company_id, procore_project_id,
@@ -118,6 +123,27 @@ class NotReadable(NeedsPerson):
             f"RFIs and Submittals tools again. ({cause})",
             reason="not_permitted",
         )
+
+
+def _is_the_same_tie(known: Mapping[str, Any], connection: Connection) -> bool:
+    confirmed = connection.removals_confirmed
+    now = (
+        connection.state,
+        connection.procore_company_id,
+        connection.procore_project_id,
+        connection.owner_user_id,
+        connection.options,
+        msgspec.to_builtins(confirmed) if confirmed else None,
+    )
+    was = (
+        known["state"],
+        known["procore_company_id"],
+        known["procore_project_id"],
+        known["owner_user_id"],
+        msgspec.convert(known["options"], ProjectOptions),
+        known["removals_confirmed"],
+    )
+    return now == was and connection.state == "active"
 
 
 def _nobody_waits() -> None:
@@ -212,6 +238,9 @@ class Projects:
         async with self._postgres.transaction() as transaction:
             known = await transaction.fetchrow(KNOWN, connection.project_id)
             if known and known["connection_updated_at"] >= connection.updated_at:
+                return
+            if known and _is_the_same_tie(known, connection):
+                await transaction.execute(AGREED_ANEW, connection.project_id, connection.updated_at)
                 return
             confirmed = connection.removals_confirmed
             await transaction.execute(

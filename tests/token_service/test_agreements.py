@@ -249,3 +249,23 @@ async def test_workers_are_told_what_stands_and_what_is_proposed(
 def read_map(answer: httpx2.Response) -> DispositionMap:
     assert answer.status_code == 200
     return msgspec.json.decode(answer.content, type=DispositionMap)
+
+
+async def test_the_workers_hear_when_what_is_agreed_on_is_another_one(authority: Postgres) -> None:
+    await authority.execute(CONNECT)
+    store = DispositionStore(authority)
+
+    async def heard() -> int:
+        sql = "SELECT changed_seq FROM authority.connections WHERE project_id = 'p-1'"
+        return int(await authority.fetchval(sql))
+
+    at_first = await heard()
+    proposal = await store.propose(GINA, "not_reviewed", RECORD_ONLY)
+    assert await heard() == at_first  # a word of one party changes nothing yet
+    await store.confirm(ADA, proposal.id, despite_looser=False)
+    agreed = await heard()
+    assert agreed > at_first
+    await store.confirm(ADA, proposal.id, despite_looser=False)
+    assert await heard() == agreed
+    await store.withdraw(GINA, proposal.id)
+    assert await heard() > agreed

@@ -255,3 +255,23 @@ async def test_what_the_contractor_chose_is_heard_with_the_connection(bench: Ben
     assert (await bench.rows("projects"))[0]["options"]["send_emails"] is False
     await bench.connect(options=ProjectOptions(send_emails=True))
     assert (await bench.rows("projects"))[0]["options"]["send_emails"] is True
+
+
+async def test_an_agreement_of_the_parties_has_the_project_checked_at_once_and_nothing_else(
+    bench: Bench,
+) -> None:
+    await bench.connect()
+    await bench.postgres.execute(
+        "UPDATE mirror.projects SET checks_due_at = now() + interval '5 minutes', "
+        "reader_user_id = $1, hook_due_at = now() + interval '1 hour'",
+        BERT,
+    )
+    before = await bench.row("projects")
+    await bench.connect()  # the token service tells of a change, and of none that stands there
+    after = await bench.row("projects")
+    due = "SELECT checks_due_at <= now() FROM mirror.projects"
+    assert await bench.postgres.fetchval(due)
+    assert after["connection_updated_at"] > before["connection_updated_at"]
+    moved = ("checks_due_at", "connection_updated_at")
+    kept = [name for name in dict(before) if name not in moved]
+    assert [after[name] for name in kept] == [before[name] for name in kept]

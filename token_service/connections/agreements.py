@@ -123,6 +123,7 @@ class DispositionStore:
                 rows.WITHDRAW, by.project_id, by.procore_project_id, number
             )
             if row is not None:
+                await database.execute(rows.AGREED, by.project_id, by.procore_project_id)
                 await _write(database, "withdrawn", by, rows.proposal_of(row))
 
     @asynccontextmanager
@@ -153,6 +154,7 @@ async def _confirm(
         key = (by.project_id, by.procore_project_id, proposal.disposition)
         await database.execute(rows.REPLACE, *key)
         await database.execute(rows.BRING_INTO_FORCE, int(proposal_id))
+        await database.execute(rows.AGREED, by.project_id, by.procore_project_id)
         log.info("disposition.in_force", project_id=by.project_id, disposition=key[2])
     return proposal
 

@@ -15,6 +15,11 @@ SELECT procore_project_id FROM authority.connections
 WHERE project_id = $1 AND procore_project_id = $2 AND state IN ('active', 'paused')
 FOR NO KEY UPDATE
 """
+# What is agreed on is another one now: the workers hear of it as of a change of the connection.
+AGREED = """
+UPDATE authority.connections SET agreed_at = clock_timestamp()
+WHERE project_id = $1 AND procore_project_id = $2
+"""
 READ_LIVE = f"""
 SELECT {COLUMNS} FROM authority.dispositions
 WHERE project_id = $1 AND procore_project_id = $2 AND state IN ('proposed', 'in_force')
