@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -28,28 +29,36 @@ READ_PROJECTS = """
 SELECT project_id, procore_company_id, procore_project_id FROM mirror.projects
 WHERE project_id = ANY($1) AND state = 'active'
 """
+# All notices of a batch at once, so that no row stays locked for as long as a batch takes to note;
+# in the order of the keys, so that two batches never wait for each other.
 # The delay gathers a burst: it counts from the first notice, so a stream of them cannot put a look
 # off for ever; but looks at one record keep a distance of three delays, so that a long burst costs
 # a few. One under way keeps its claim: the raised `asked` makes it due again at its end, unless it
 # began after a notice of the same change. What an earlier look has surely shown is no work.
-WANT_LOOK = """
+WANT_LOOKS = """
 INSERT INTO mirror.looks AS l
-  (project_id, kind, procore_id, due_at, priority, notice_id, traceparent, first_moment,
-   last_moment, gone)
-SELECT $1, $2, $3,
-  GREATEST(now() + make_interval(secs => $4), r.looked_at + 3 * make_interval(secs => $4)),
-  1, $5, $6, $7, $7, $8
-FROM (SELECT 1) AS one
-LEFT JOIN mirror.records r ON (r.project_id, r.kind, r.procore_id) = ($1, $2, $3)
-WHERE $7::timestamptz IS NULL OR r.fresh_until IS NULL OR r.fresh_until < $7
+  (project_id, kind, procore_id, due_at, priority, asked, notice_id, traceparent, first_moment,
+   last_moment, gone, changed_by)
+SELECT n.project_id, n.kind, n.procore_id,
+  GREATEST(now() + make_interval(secs => $1), max(r.looked_at) + 3 * make_interval(secs => $1)),
+  1, count(*), (array_agg(n.notice_id ORDER BY n.place DESC))[1],
+  (array_agg(n.traceparent ORDER BY n.place DESC))[1], min(n.moment), max(n.moment),
+  bool_or(n.gone),
+  (array_agg(n.changed_by ORDER BY n.place DESC) FILTER (WHERE n.changed_by IS NOT NULL))[1]
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],
+    $8::boolean[], $9::text[]) WITH ORDINALITY
+  AS n (project_id, kind, procore_id, notice_id, traceparent, moment, gone, changed_by, place)
+LEFT JOIN mirror.records r USING (project_id, kind, procore_id)
+WHERE n.moment IS NULL OR r.fresh_until IS NULL OR r.fresh_until < n.moment
+GROUP BY n.project_id, n.kind, n.procore_id ORDER BY n.project_id, n.kind, n.procore_id
 ON CONFLICT (project_id, kind, procore_id) DO UPDATE SET
   due_at = CASE WHEN l.claimed_by IS NULL THEN LEAST(l.due_at, EXCLUDED.due_at) ELSE l.due_at END,
   priority = 1,
   asked = l.asked + CASE WHEN l.claimed_by IS NOT NULL AND l.last_moment >= EXCLUDED.last_moment
-    THEN 0 ELSE 1 END,
+    THEN 0 ELSE EXCLUDED.asked END,
   first_moment = LEAST(l.first_moment, EXCLUDED.first_moment),
   last_moment = GREATEST(l.last_moment, EXCLUDED.last_moment),
-  gone = l.gone OR EXCLUDED.gone,
+  gone = l.gone OR EXCLUDED.gone, changed_by = coalesce(EXCLUDED.changed_by, l.changed_by),
   last_asked_at = now(), notice_id = EXCLUDED.notice_id, traceparent = EXCLUDED.traceparent
 """
 # A reply's event names no RFI. Mostly its RFI's own event comes too and a look shows the reply;
@@ -68,9 +77,6 @@ WITH awaited AS (
 )
 UPDATE mirror.sweeps SET wanted_at = LEAST(wanted_at, list_at) FROM awaited
 WHERE project_id = $1 AND kind = 'rfi'
-"""
-NOTE_CHANGER = """
-UPDATE mirror.looks SET changed_by = $4 WHERE (project_id, kind, procore_id) = ($1, $2, $3)
 """
 CHECK_HELD_AGAIN = """
 UPDATE mirror.deliveries SET due_at = now(), asked = asked + 1
@@ -93,6 +99,28 @@ class Wakers:
     looks: Callable[[], None]
     deliveries: Callable[[], None]
     sweeps: Callable[[], None]
+
+
+class WantedLook(NamedTuple):
+    """What one notice asks for.
+
+    Attributes:
+        project_id, kind, procore_id: the record.
+        notice_id: whose notice it was.
+        traceparent: the trace that it belongs to.
+        moment: when the record changed by Procore's clock, where the notice says so.
+        gone: whether the notice says that it was deleted.
+        changed_by: Procore's id of the person who changed it, where the notice says so.
+    """
+
+    project_id: str
+    kind: str
+    procore_id: str
+    notice_id: str
+    traceparent: str | None
+    moment: datetime | None = None
+    gone: bool = False
+    changed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +158,19 @@ class Intake:
         failpoints.reach("w1")
         notices = await self._read_all(batch)
         homes = await self._homes({notice.project_id for notice, _ in notices})
+        wanted: list[WantedLook] = []
         async with self.postgres.transaction() as transaction:
             for notice, traceparent in notices:
                 if notice.project_id not in homes:
                     log.info("notice.not_connected", project_id=notice.project_id)
                 elif isinstance(notice, ProcoreNotice):
-                    await self._from_procore(
-                        transaction, notice, homes[notice.project_id], traceparent
-                    )
+                    home = homes[notice.project_id]
+                    wanted += await self._from_procore(transaction, notice, home, traceparent)
                 else:
-                    await self._from_part3(transaction, notice, traceparent)
+                    wanted += await self._from_part3(transaction, notice, traceparent)
+            if wanted:
+                columns = [list(column) for column in zip(*wanted, strict=True)]
+                await transaction.execute(WANT_LOOKS, self.look_delay_s, *columns)
         failpoints.reach("w1-noted")
         for wake in (self.wakers.looks, self.wakers.deliveries, self.wakers.sweeps):
             wake()
@@ -192,15 +223,14 @@ class Intake:
 
     async def _from_procore(
         self, queries: Queries, notice: ProcoreNotice, home: Home, traceparent: str | None
-    ) -> None:
+    ) -> tuple[WantedLook, ...]:
         same_company = notice.procore_company_id in (None, home.company_id)
         if notice.procore_project_id != home.project_id or not same_company:
             # The hook's secret is this project's, its body another's: no work, and somebody looks.
             log.warning(
                 "notice.foreign", project_id=notice.project_id, named=notice.procore_project_id
             )
-            return
-        kind = "submittal" if notice.resource == "submittal" else "rfi"
+            return ()
         if notice.resource == "rfi_reply":
             await queries.execute(
                 AWAIT_REPLY,
@@ -210,16 +240,22 @@ class Intake:
                 notice.occurred_at,
                 self.look_delay_s,
             )
-        else:
-            key = (notice.project_id, kind, notice.record_id)
-            says = (notice.occurred_at, notice.reason == "delete")
-            await self._want_look(queries, key, notice.notice_id, traceparent, says)
-            if notice.procore_user_id is not None:
-                await queries.execute(NOTE_CHANGER, *key, notice.procore_user_id)
+            return ()
+        look = WantedLook(
+            notice.project_id,
+            "submittal" if notice.resource == "submittal" else "rfi",
+            notice.record_id,
+            notice.notice_id,
+            traceparent,
+            moment=notice.occurred_at,
+            gone=notice.reason == "delete",
+            changed_by=notice.procore_user_id,
+        )
+        return (look,)
 
     async def _from_part3(
         self, queries: Queries, notice: Part3Notice, traceparent: str | None
-    ) -> None:
+    ) -> tuple[WantedLook, ...]:
         if notice.type.startswith("return.") and notice.return_id:
             await ask_delivery(
                 queries,
@@ -230,23 +266,13 @@ class Intake:
                 author_user_id=notice.user_id,
                 traceparent=traceparent,
             )
-        elif notice.type == "record.changed" and notice.kind and notice.procore_id:
+        elif notice.type == "record.changed" and notice.procore_id:
             if notice.kind in ("rfi", "submittal"):
                 key = (notice.project_id, notice.kind, notice.procore_id)
-                await self._want_look(queries, key, notice.notice_id, traceparent, (None, False))
+                return (WantedLook(*key, notice.notice_id, traceparent),)
         elif notice.type == "member.changed":
             await queries.execute(CHECK_HELD_AGAIN, notice.project_id)
-
-    async def _want_look(
-        self,
-        queries: Queries,
-        key: tuple[str, str, str],
-        notice_id: str,
-        traceparent: str | None,
-        says: tuple[datetime | None, bool],
-    ) -> None:
-        """Want a look; `says` is when the record changed by Procore's clock, and if it is gone."""
-        await queries.execute(WANT_LOOK, *key, self.look_delay_s, notice_id, traceparent, *says)
+        return ()
 
 
 def _read(record: ConsumedRecord) -> ProcoreNotice | Part3Notice | str:

@@ -234,56 +234,61 @@ def count_files(db: Database, project_id: str, kind: str, done_now: int) -> list
     return []
 
 
-@answers(consume.WANT_LOOK)
-def want_look(
-    db: Database,
-    project_id: str,
-    kind: str,
-    procore_id: str,
-    delay_s: float,
-    notice_id: str,
-    traceparent: str | None,
-    moment: datetime | None,
-    gone: bool,
-) -> list[Row]:
-    key = (project_id, kind, procore_id)
+@answers(consume.WANT_LOOKS)
+def want_looks(db: Database, delay_s: float, *columns: list[Any]) -> list[Row]:
+    by_key: dict[tuple[str, str, str], list[consume.WantedLook]] = {}
+    for one in map(consume.WantedLook, *columns):
+        fresh_until = (db.records.get(one[:3]) or {}).get("fresh_until")
+        if one.moment is not None and fresh_until is not None and fresh_until >= one.moment:
+            db.noted["notice of what a look had shown"] += 1
+        else:
+            by_key.setdefault(one[:3], []).append(one)
+    for key in sorted(by_key):
+        _want_look(db, key, delay_s, by_key[key])
+    return []
+
+
+def _want_look(
+    db: Database, key: tuple[str, str, str], delay_s: float, notices: list[consume.WantedLook]
+) -> None:
     record, row = db.records.get(key) or {}, db.looks.get(key)
-    fresh_until, looked_at = record.get("fresh_until"), record.get("looked_at")
-    if moment is not None and fresh_until is not None and fresh_until >= moment:
-        db.noted["notice of what a look had shown"] += 1
-        return []
-    due_at = db.after(delay_s)
+    due_at, looked_at = db.after(delay_s), record.get("looked_at")
     if looked_at is not None:
         due_at = max(due_at, looked_at + timedelta(seconds=3 * delay_s))
+    last_moment = _most(*(one.moment for one in notices))
+    changers = [one.changed_by for one in notices if one.changed_by is not None]
     says: Row = {
-        "notice_id": notice_id,
-        "traceparent": traceparent,
-        "first_moment": moment,
-        "last_moment": moment,
-        "gone": gone,
+        "asked": len(notices),
+        "notice_id": notices[-1].notice_id,
+        "traceparent": notices[-1].traceparent,
+        "first_moment": _least(*(one.moment for one in notices)),
+        "last_moment": last_moment,
+        "gone": any(one.gone for one in notices),
+        "changed_by": changers[-1] if changers else None,
     }
     if row is None:
         db.looks.put(key, new_look(db, *key, due_at=due_at, priority=1) | says)
-        return []
+        return
     began_after = (
         row["claimed_by"] is not None
-        and moment is not None
+        and last_moment is not None
         and row["last_moment"] is not None
-        and row["last_moment"] >= moment
+        and row["last_moment"] >= last_moment
     )
     db.looks.change(
         key,
-        due_at=min(row["due_at"], due_at) if row["claimed_by"] is None else row["due_at"],
-        priority=1,
-        asked=row["asked"] + (0 if began_after else 1),
-        first_moment=_least(row["first_moment"], moment),
-        last_moment=_most(row["last_moment"], moment),
-        gone=row["gone"] or gone,
-        last_asked_at=db.now,
-        notice_id=notice_id,
-        traceparent=traceparent,
+        **says
+        | {
+            "due_at": min(row["due_at"], due_at) if row["claimed_by"] is None else row["due_at"],
+            "priority": 1,
+            "asked": row["asked"] + (0 if began_after else len(notices)),
+            "first_moment": _least(row["first_moment"], says["first_moment"]),
+            "last_moment": _most(row["last_moment"], last_moment),
+            "gone": row["gone"] or says["gone"],
+            "changed_by": says["changed_by"] or row["changed_by"],
+            "last_asked_at": db.now,
+        },
     )
-    return []
 
 
 def _least(*moments: datetime | None) -> datetime | None:
@@ -293,15 +298,6 @@ def _least(*moments: datetime | None) -> datetime | None:
 
 def _most(*moments: datetime | None) -> datetime | None:
     return max((one for one in moments if one is not None), default=None)
-
-
-@answers(consume.NOTE_CHANGER)
-def note_changer(
-    db: Database, project_id: str, kind: str, procore_id: str, user_id: str
-) -> list[Row]:
-    if db.looks.get((project_id, kind, procore_id)) is not None:
-        db.looks.change((project_id, kind, procore_id), changed_by=user_id)
-    return []
 
 
 @answers(sql.NOTE_FRESH)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from services.errors import TryLater
-from services.postgres import migrate, open_postgres
+from services.postgres import Postgres, Queries, migrate, open_postgres
 from sync_worker.inbound.look_store import Looks, Room
 from tests.inbound.intake_bench import (
     ADD_PROJECT,
@@ -296,3 +297,47 @@ async def test_whom_the_newest_notice_names_is_kept_for_the_look(bench: Bench) -
     await bench.intake.handle([record_of(unnamed)])
     (look,) = await bench.rows("looks")
     assert look["changed_by"] == "9009"
+
+
+async def test_a_batch_locks_its_looks_for_one_statement_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    transaction = Postgres.transaction
+
+    class Counted:
+        def __init__(self, queries: Queries) -> None:
+            self.queries = queries
+
+        async def execute(self, sql: str, *args: Any) -> None:
+            asked.append(sql)
+            await self.queries.execute(sql, *args)
+
+    @asynccontextmanager
+    async def counted(postgres: Postgres) -> AsyncIterator[Counted]:
+        async with transaction(postgres) as queries:
+            yield Counted(queries)
+
+    monkeypatch.setattr(Postgres, "transaction", counted)
+    await bench.intake.handle([record_of(from_procore(record_id=str(n % 5))) for n in range(50)])
+    assert len(asked) == 1
+    assert [row["asked"] for row in await bench.rows("looks")] == [10] * 5
+
+
+async def test_notices_of_one_batch_say_together_what_they_say_alone(bench: Bench) -> None:
+    await bench.postgres.execute(
+        "INSERT INTO mirror.records (project_id, kind, procore_id, fresh_until)"
+        " VALUES ('prj_1', 'rfi', '101', $1)",
+        NOW,
+    )
+    said: list[dict[str, Any]] = [
+        {"notice_id": "shown", "occurred_at": NOW - timedelta(minutes=1), "reason": "delete"},
+        {"notice_id": "last", "occurred_at": NOW + timedelta(minutes=3)},
+        {"notice_id": "first", "occurred_at": NOW + timedelta(minutes=2), "procore_user_id": "9"},
+        {"notice_id": "timeless", "occurred_at": None, "procore_user_id": None},
+    ]
+    await bench.intake.handle([record_of(from_procore(**one)) for one in said])
+    (look,) = await bench.rows("looks")
+    assert (look["notice_id"], look["gone"], look["changed_by"]) == ("timeless", False, "9")
+    assert look["first_moment"] == NOW + timedelta(minutes=2)
+    assert look["last_moment"] == NOW + timedelta(minutes=3)
