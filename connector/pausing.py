@@ -35,8 +35,15 @@ STANDING = """
 SELECT project_id, to_part3_paused, to_procore_paused FROM mirror.projects
 WHERE project_id = ANY($1) ORDER BY project_id FOR UPDATE
 """
+# When looks of a project were last kept back, for what they took is not our queue's.
 TAKE_OVER = """
 UPDATE mirror.projects SET
+  (kept_back_because, kept_back_since, kept_back_until) = (SELECT
+    CASE WHEN over THEN 'paused' ELSE kept_back_because END,
+    CASE WHEN over THEN (to_part3_paused->>'at')::timestamptz ELSE kept_back_since END,
+    CASE WHEN over THEN now() ELSE kept_back_until END
+    FROM (SELECT to_part3_paused IS NOT NULL
+      AND mirror.pause_of(project_id, procore_company_id, 'part3') IS NULL AS over) AS ended),
   to_part3_paused = mirror.pause_of(project_id, procore_company_id, 'part3'),
   to_procore_paused = mirror.pause_of(project_id, procore_company_id, 'procore')
 WHERE project_id = ANY($1)

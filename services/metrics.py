@@ -18,6 +18,9 @@ OTHER = "other"
 SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of the histograms: from one Kafka acknowledgement to one slow call."""
 
+LONG_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0, 7_200.0, 86_400.0, 604_800.0)
+"""Upper bounds where a person may be waited for: up to a week."""
+
 Labels = Mapping[str, Sequence[str]]
 """Label names with every value each may have; `other` is added to them."""
 
@@ -81,9 +84,9 @@ class Metrics:
         labels = labels or {}
         return CounterOf(Counter(name, meaning, list(labels), registry=self.registry), labels)
 
-    def seconds(self, name: str, meaning: str) -> Histogram:
+    def seconds(self, name: str, meaning: str, buckets: Sequence[float] = SECONDS) -> Histogram:
         """Return a histogram of durations in seconds."""
-        return Histogram(name, meaning, buckets=SECONDS, registry=self.registry)
+        return Histogram(name, meaning, buckets=buckets, registry=self.registry)
 
     def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
         """Register a value that is read whenever the metrics are rendered."""

@@ -173,6 +173,7 @@ def _worker(
         timing=timing,
         wake_looks=looking.wake,
         tell=tell,
+        measures=measures,
     )
     intake = Intake(
         postgres,

@@ -38,16 +38,18 @@ WHERE project_id = ANY($1) AND state = 'active'
 WANT_LOOKS = """
 INSERT INTO mirror.looks AS l
   (project_id, kind, procore_id, due_at, priority, asked, notice_id, traceparent, first_moment,
-   last_moment, gone, changed_by)
+   last_moment, gone, changed_by, arrived_at)
 SELECT n.project_id, n.kind, n.procore_id,
   GREATEST(now() + make_interval(secs => $1), max(r.looked_at) + 3 * make_interval(secs => $1)),
   1, count(*), (array_agg(n.notice_id ORDER BY n.place DESC))[1],
   (array_agg(n.traceparent ORDER BY n.place DESC))[1], min(n.moment), max(n.moment),
   bool_or(n.gone),
-  (array_agg(n.changed_by ORDER BY n.place DESC) FILTER (WHERE n.changed_by IS NOT NULL))[1]
+  (array_agg(n.changed_by ORDER BY n.place DESC) FILTER (WHERE n.changed_by IS NOT NULL))[1],
+  min(n.arrived_at)
 FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],
-    $8::boolean[], $9::text[]) WITH ORDINALITY
-  AS n (project_id, kind, procore_id, notice_id, traceparent, moment, gone, changed_by, place)
+    $8::timestamptz[], $9::boolean[], $10::text[]) WITH ORDINALITY
+  AS n (project_id, kind, procore_id, notice_id, traceparent, arrived_at, moment, gone, changed_by,
+    place)
 LEFT JOIN mirror.records r USING (project_id, kind, procore_id)
 WHERE n.moment IS NULL OR r.fresh_until IS NULL OR r.fresh_until < n.moment
 GROUP BY n.project_id, n.kind, n.procore_id ORDER BY n.project_id, n.kind, n.procore_id
@@ -58,7 +60,8 @@ ON CONFLICT (project_id, kind, procore_id) DO UPDATE SET
     THEN 0 ELSE EXCLUDED.asked END,
   first_moment = LEAST(l.first_moment, EXCLUDED.first_moment),
   last_moment = GREATEST(l.last_moment, EXCLUDED.last_moment),
-  gone = l.gone OR EXCLUDED.gone, changed_by = coalesce(EXCLUDED.changed_by, l.changed_by),
+  gone = l.gone OR EXCLUDED.gone, arrived_at = coalesce(l.arrived_at, EXCLUDED.arrived_at),
+  changed_by = coalesce(EXCLUDED.changed_by, l.changed_by),
   last_asked_at = now(), notice_id = EXCLUDED.notice_id, traceparent = EXCLUDED.traceparent
 """
 # A reply's event names no RFI. Mostly its RFI's own event comes too and a look shows the reply;
@@ -101,6 +104,14 @@ class Wakers:
     sweeps: Callable[[], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Came:
+    """How a notice came: in which trace, and since when it is in Kafka."""
+
+    traceparent: str | None
+    arrived_at: datetime
+
+
 class WantedLook(NamedTuple):
     """What one notice asks for.
 
@@ -108,6 +119,7 @@ class WantedLook(NamedTuple):
         project_id, kind, procore_id: the record.
         notice_id: whose notice it was.
         traceparent: the trace that it belongs to.
+        arrived_at: since when it is in Kafka.
         moment: when the record changed by Procore's clock, where the notice says so.
         gone: whether the notice says that it was deleted.
         changed_by: Procore's id of the person who changed it, where the notice says so.
@@ -118,6 +130,7 @@ class WantedLook(NamedTuple):
     procore_id: str
     notice_id: str
     traceparent: str | None
+    arrived_at: datetime
     moment: datetime | None = None
     gone: bool = False
     changed_by: str | None = None
@@ -160,14 +173,14 @@ class Intake:
         homes = await self._homes({notice.project_id for notice, _ in notices})
         wanted: list[WantedLook] = []
         async with self.postgres.transaction() as transaction:
-            for notice, traceparent in notices:
+            for notice, came in notices:
                 if notice.project_id not in homes:
                     log.info("notice.not_connected", project_id=notice.project_id)
                 elif isinstance(notice, ProcoreNotice):
                     home = homes[notice.project_id]
-                    wanted += await self._from_procore(transaction, notice, home, traceparent)
+                    wanted += await self._from_procore(transaction, notice, home, came)
                 else:
-                    wanted += await self._from_part3(transaction, notice, traceparent)
+                    wanted += await self._from_part3(transaction, notice, came)
             if wanted:
                 columns = [list(column) for column in zip(*wanted, strict=True)]
                 await transaction.execute(WANT_LOOKS, self.look_delay_s, *columns)
@@ -177,7 +190,7 @@ class Intake:
 
     async def _read_all(
         self, batch: list[ConsumedRecord]
-    ) -> list[tuple[ProcoreNotice | Part3Notice, str | None]]:
+    ) -> list[tuple[ProcoreNotice | Part3Notice, Came]]:
         """Read a batch and set aside what cannot be read, unless that is too much."""
         readings = [(record, _read(record)) for record in batch]
         topic, unreadable = batch[0].topic, [isinstance(one, str) for _, one in readings]
@@ -191,7 +204,7 @@ class Intake:
                 log.warning("notice.unreadable", topic=topic, offset=record.offset, why=cause)
                 await self.bury(record, cause)
         self.poison.count(topic, unreadable)
-        return [(one, _traceparent(record)) for record, one in readings if not isinstance(one, str)]
+        return [(one, _came(record)) for record, one in readings if not isinstance(one, str)]
 
     async def _homes(self, project_ids: set[str]) -> dict[str, Home]:
         known = await self._known(project_ids)
@@ -222,7 +235,7 @@ class Intake:
         }
 
     async def _from_procore(
-        self, queries: Queries, notice: ProcoreNotice, home: Home, traceparent: str | None
+        self, queries: Queries, notice: ProcoreNotice, home: Home, came: Came
     ) -> tuple[WantedLook, ...]:
         same_company = notice.procore_company_id in (None, home.company_id)
         if notice.procore_project_id != home.project_id or not same_company:
@@ -246,7 +259,8 @@ class Intake:
             "submittal" if notice.resource == "submittal" else "rfi",
             notice.record_id,
             notice.notice_id,
-            traceparent,
+            came.traceparent,
+            came.arrived_at,
             moment=notice.occurred_at,
             gone=notice.reason == "delete",
             changed_by=notice.procore_user_id,
@@ -254,7 +268,7 @@ class Intake:
         return (look,)
 
     async def _from_part3(
-        self, queries: Queries, notice: Part3Notice, traceparent: str | None
+        self, queries: Queries, notice: Part3Notice, came: Came
     ) -> tuple[WantedLook, ...]:
         if notice.type.startswith("return.") and notice.return_id:
             await ask_delivery(
@@ -264,12 +278,13 @@ class Intake:
                 kind=notice.kind,
                 procore_id=notice.procore_id,
                 author_user_id=notice.user_id,
-                traceparent=traceparent,
+                traceparent=came.traceparent,
+                arrived_at=came.arrived_at,
             )
         elif notice.type == "record.changed" and notice.procore_id:
             if notice.kind in ("rfi", "submittal"):
                 key = (notice.project_id, notice.kind, notice.procore_id)
-                return (WantedLook(*key, notice.notice_id, traceparent),)
+                return (WantedLook(*key, notice.notice_id, came.traceparent, came.arrived_at),)
         elif notice.type == "member.changed":
             await queries.execute(CHECK_HELD_AGAIN, notice.project_id)
         return ()
@@ -291,7 +306,7 @@ def _read(record: ConsumedRecord) -> ProcoreNotice | Part3Notice | str:
     return notice
 
 
-def _traceparent(record: ConsumedRecord) -> str | None:
-    """The trace that the notice belongs to; a broken header is no reason to lose the notice."""
+def _came(record: ConsumedRecord) -> Came:
+    """Return a notice's trace and age; a broken header is no reason to lose the notice."""
     said = (record.headers.get("traceparent") or b"").decode("ascii", "replace")
-    return said if TRACEPARENT.fullmatch(said) else None
+    return Came(said if TRACEPARENT.fullmatch(said) else None, record.written_at)

@@ -5,20 +5,24 @@ What stands in the database is the same for all workers: take the greatest of th
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
 from schemas.notices import Outcome
 from services.errors import TryLater
 from services.kafka import ConsumedRecord, Handle
-from services.metrics import Metrics
+from services.metrics import LONG_SECONDS, Metrics
 from services.postgres import Postgres
+from services.waits import WAITING_ON, Account, account_at_work
+from sync_worker.consume import TOPICS
 from sync_worker.inbound.look_store import Look, Looks
-from sync_worker.outcomes import DROPPED
+from sync_worker.outbound.delivery_store import Change, Task
+from sync_worker.outbound.standing import Standing
+from sync_worker.outcomes import DROPPED, Tell, TellingDeliveries
 
 READ_EVERY_S = 15.0
 NOTICED = 1
@@ -94,8 +98,8 @@ log = structlog.get_logger()
 class Consumes(Protocol):
     """The worker's consumer."""
 
-    def lag(self) -> int:
-        """Return how many records of its partitions are not yet handled."""
+    def lag(self) -> Mapping[str, int]:
+        """Return by topic how many records of its partitions are not yet handled."""
 
     def partitions(self) -> int:
         """Return how many partitions it holds."""
@@ -131,6 +135,16 @@ class Measures:
         self._deliveries = metrics.counter(
             "connector_deliveries", "New standings of returns.", {"state": STATES}
         )
+        self._waited = metrics.counter(
+            "connector_waited_seconds",
+            "Seconds that noticed changes and returns took, by who was waited for.",
+            {"work": ("look", "return"), "waiting_on": WAITING_ON},
+        )
+        self._return_age = metrics.seconds(
+            "connector_return_age_seconds",
+            "From a return in Part3 to its read-back in Procore, whoever was waited for meanwhile.",
+            LONG_SECONDS,
+        )
         self.outcomes_dropped = metrics.counter(
             "connector_outcomes_dropped",
             "Outcomes that were not published to mirror.outcomes.",
@@ -161,10 +175,11 @@ class Measures:
     def watch(self, consumer: Consumes, budget_left: Callable[[], float]) -> None:
         """Show what a worker's consumer and its calls on Procore know of themselves."""
         gauge = self.metrics.gauge
-        gauge(
+        self.metrics.gauges(
             "connector_consumer_lag_records",
-            "Records of this worker's partitions that are not handled.",
-            lambda: float(consumer.lag()),
+            "Records of this worker's partitions that are not handled, by topic.",
+            {"topic": TOPICS},
+            lambda: {(topic,): float(late) for topic, late in consumer.lag().items()},
         )
         gauge(
             "connector_consumer_partitions",
@@ -218,8 +233,20 @@ class Measures:
     def look_ended(self, look: Look, outcome: str) -> None:
         """Count a look, and how long its notice waited for it."""
         self._looks.add(outcome)
+        if look.priority == NOTICED:
+            self.waited("look", look.account)
         if outcome == "done" and look.priority == NOTICED:
             self._notice_age.observe(_seconds(look.first_asked_at, datetime.now(UTC)))
+
+    def waited(self, work: str, account: Account | None) -> None:
+        """Count the seconds that an attempt at a look or a return, and the wait for it, took."""
+        if account is not None:
+            for on, seconds in account.newly_spent().items():
+                self._waited.add(work, on, by=max(0.0, seconds))
+
+    def return_delivered(self, returned_at: datetime) -> None:
+        """Count how long a return took; `returned_at` is when its author asked for it."""
+        self._return_age.observe(_seconds(returned_at, datetime.now(UTC)))
 
     def note(self, outcome: Outcome) -> None:
         """Count a put or a new standing of a return."""
@@ -247,6 +274,28 @@ class CountedLooks(Looks):
         """Give a look back as `Looks` does, and count why."""
         await super().try_again(look, error)
         self._measures.look_ended(look, error.reason)
+
+
+class MeasuredDeliveries(TellingDeliveries):
+    """`TellingDeliveries` that measures who was waited for, and how long it took in all."""
+
+    def __init__(
+        self, postgres: Postgres, *, worker_id: str, lease_s: float, tell: Tell, measures: Measures
+    ) -> None:
+        super().__init__(postgres, worker_id=worker_id, lease_s=lease_s, tell=tell)
+        self._measures = measures
+
+    async def settle(self, task: Task, standing: Standing, change: Change | None) -> None:
+        """Note where it stands as `TellingDeliveries` does, and count what is delivered."""
+        await super().settle(task, standing, change)
+        answer = self.being_delivered(task)
+        if standing.state == "delivered" and answer is not None:
+            self._measures.return_delivered(answer.returned_at)
+
+    async def release(self, task: Task, standing: Standing, told: Any) -> None:
+        """Give the lease back as `TellingDeliveries` does, and count the time of the attempt."""
+        await super().release(task, standing, told)
+        self._measures.waited("return", account_at_work())
 
 
 def _seconds(since: datetime, now: datetime) -> float:

@@ -202,6 +202,10 @@ class TellingDeliveries(PostgresDeliveries):
         self._forget(task)
         await super().give_back(task)
 
+    def being_delivered(self, task: Task) -> Return | None:
+        """Return what a return under our lease was when it was read, if it has been."""
+        return self._read.get(task.return_id)
+
     def _forget(self, task: Task) -> None:
         for remembered in (self._read, self._stood):
             _ = remembered.pop(task.return_id, None)

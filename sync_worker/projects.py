@@ -15,8 +15,9 @@ from schemas.connections import Connection, ConnectionPage, ProjectOptions
 from schemas.records import Person
 from schemas.returns import Project
 from services.errors import ConnectorError, NeedsPerson, TryLater
-from services.postgres import Postgres, Queries
+from services.postgres import Postgres, Queries, Row
 from services.procore.models import Place
+from services.waits import Closed, waiting_on
 from sync_worker.activity import note
 from sync_worker.inbound.brake import take_confirmation
 from sync_worker.inbound.mirror import Reader
@@ -28,8 +29,9 @@ OVERLAP = timedelta(seconds=30)
 """How far back each poll asks again: two changes may carry the same time."""
 
 READER = """
-SELECT procore_company_id, procore_project_id, reader_user_id, options FROM mirror.projects
-WHERE project_id = $1 AND state = 'active' AND attention_reason IS NULL
+SELECT procore_company_id, procore_project_id, reader_user_id, options, kept_back_because,
+  kept_back_since, kept_back_until
+FROM mirror.projects WHERE project_id = $1 AND state = 'active' AND attention_reason IS NULL
 """
 LAST_HEARD = "SELECT max(connection_updated_at) FROM mirror.projects"
 KNOWN = """
@@ -58,6 +60,12 @@ ON CONFLICT (project_id) DO UPDATE SET
   options = EXCLUDED.options, removals_confirmed = EXCLUDED.removals_confirmed,
   unlinking = EXCLUDED.unlinking,
   to_part3_paused = EXCLUDED.to_part3_paused, to_procore_paused = EXCLUDED.to_procore_paused,
+  kept_back_because = CASE p.state WHEN 'paused' THEN p.state
+    ELSE coalesce(p.attention_reason, p.kept_back_because) END,
+  kept_back_since = CASE WHEN p.state = 'paused' THEN p.connection_updated_at
+    WHEN p.attention_reason IS NOT NULL THEN p.attention_since ELSE p.kept_back_since END,
+  kept_back_until = CASE WHEN p.state = 'paused' OR p.attention_reason IS NOT NULL THEN now()
+    ELSE p.kept_back_until END,
   attention_reason = NULL, attention_message = NULL, attention_mended_by = NULL,
   attention_since = NULL, probe_after = NULL, hook_due_at = now() + interval '1 minute',
   returns_due_at = now()
@@ -200,7 +208,8 @@ class Projects:
             return None
         options = msgspec.convert(row["options"], ProjectOptions)
         place = Place(company_id=row["procore_company_id"], project_id=row["procore_project_id"])
-        return Reader(project_id, place, row["reader_user_id"], options.show_drafts)
+        kept_back = _kept_back(row)
+        return Reader(project_id, place, row["reader_user_id"], options.show_drafts, kept_back)
 
     async def follow(self, stopping: asyncio.Event) -> None:
         """Ask for changed connections every two seconds until told to stop."""
@@ -338,3 +347,10 @@ class Projects:
         return (
             Person(name=member.name, email=member.email, company=member.company) if member else None
         )
+
+
+def _kept_back(row: Row) -> tuple[Closed, ...]:
+    since, until = row["kept_back_since"], row["kept_back_until"]
+    if since is None or until is None:
+        return ()
+    return (Closed(since, until, waiting_on(row["kept_back_because"], held=True)),)

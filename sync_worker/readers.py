@@ -51,6 +51,9 @@ RETURNING project_id, procore_company_id, procore_project_id, owner_user_id, rea
 READS_NOW = """
 UPDATE mirror.projects SET reader_user_id = $4, attention_reason = NULL, attention_message = NULL,
   attention_mended_by = NULL, attention_since = NULL, probe_after = NULL,
+  kept_back_because = coalesce(attention_reason, kept_back_because),
+  kept_back_since = coalesce(attention_since, kept_back_since),
+  kept_back_until = CASE WHEN attention_reason IS NULL THEN kept_back_until ELSE now() END,
   reader_due_at = now() + make_interval(secs => $6)
 WHERE project_id = $1 AND owner_user_id = $2 AND reader_user_id = $3
   AND attention_reason IS NOT DISTINCT FROM $5 AND state = 'active' RETURNING 1

@@ -114,13 +114,15 @@ class NoticeConsumer:
                 log.warning("consumer.away", cause=type(error).__name__)
                 await _first_of(stop.wait(), asyncio.sleep(self._how.retry_s))
 
-    def lag(self) -> int:
-        """Return how many records of this worker's partitions are not yet handled."""
-        behind = 0
+    def lag(self) -> dict[str, int]:
+        """Return by topic how many records of this worker's partitions are not yet handled."""
+        behind: dict[str, int] = {}
         for part, lane in self._lanes.items():
+            topic = part.topic.removeprefix(self._settings.topic_prefix)
             end = self._consumer.highwater(part) if self._consumer else None
-            if end is not None and lane.unhandled_from is not None:
-                behind += max(0, end - lane.unhandled_from)
+            begun = lane.unhandled_from
+            late = max(0, end - begun) if end is not None and begun is not None else 0
+            behind[topic] = behind.get(topic, 0) + late
         return behind
 
     def partitions(self) -> int:

@@ -20,6 +20,7 @@ from schemas.returns import Delivery, Project, Readiness, Return
 from services.errors import ConnectorError, TryLater
 from services.http_client import Answer, HttpClient, NoAnswer, NotSent
 from services.settings import Secret
+from services.waits import charging
 
 T = TypeVar("T")
 
@@ -148,21 +149,26 @@ class Part3:
         """
         url = self._base_url + _file(project_id, sha256)
         try:
-            async with self._http.streaming("GET", url, headers=self._headers()) as answer:
-                if answer.status_code == NOT_FOUND:
-                    return False
-                if answer.status_code not in SUCCESS:
-                    raise _down(f"status {answer.status_code}")
-                file = await asyncio.to_thread(into.open, "wb")
-                try:
-                    digest = await _copy(answer.aiter_raw(CHUNK_BYTES), file)
-                finally:
-                    await asyncio.to_thread(file.close)
+            with charging("part3"):
+                digest = await self._written(url, into)
         except (NotSent, NoAnswer) as error:
             raise _down(str(error)) from error
-        if digest != sha256:
+        if digest not in (None, sha256):
             raise _down("the bytes of a file have another hash than its name")
-        return True
+        return digest is not None
+
+    async def _written(self, url: str, into: Path) -> str | None:
+        """Write what an address holds, and return its hash; None where nothing is."""
+        async with self._http.streaming("GET", url, headers=self._headers()) as answer:
+            if answer.status_code == NOT_FOUND:
+                return None
+            if answer.status_code not in SUCCESS:
+                raise _down(f"status {answer.status_code}")
+            file = await asyncio.to_thread(into.open, "wb")
+            try:
+                return await _copy(answer.aiter_raw(CHUNK_BYTES), file)
+            finally:
+                await asyncio.to_thread(file.close)
 
     async def fetch_return(self, project_id: str, return_id: str) -> Return | None:
         """Read one return; None when Part3 has none of that id."""
@@ -237,7 +243,7 @@ class Part3:
             retry=retry_if_exception_type(TryLater),
             reraise=True,
         ):
-            with attempt:
+            with attempt, charging("part3"):
                 if make_content is not None:
                     request["content"] = make_content()
                 answer = await self._once(method, path, headers or {}, deadline_s, request)

@@ -30,6 +30,7 @@ from services.procore.models import Place
 from services.procore.pacer import Priority, rate_limited
 from services.procore.turns import Turns
 from services.procore.waiting import seconds_to_wait
+from services.waits import charging
 
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TIMEOUT, TOO_MANY = 401, 403, 404, 408, 429
 SERVER_ERROR = 500
@@ -155,13 +156,14 @@ class Caller:
     async def _exchange(self, call: _Call, headers: dict[str, str]) -> Answer:
         reads = call.method == "GET"
         try:
-            return await self.http.send(
-                call.method,
-                self.base_url + call.path,
-                headers=headers,
-                deadline_s=READ_DEADLINE_S if reads else self.write_deadline_s,
-                **call.request,
-            )
+            with charging("procore"):
+                return await self.http.send(
+                    call.method,
+                    self.base_url + call.path,
+                    headers=headers,
+                    deadline_s=READ_DEADLINE_S if reads else self.write_deadline_s,
+                    **call.request,
+                )
         except NotSent as error:
             raise TryLater(str(error), reason="procore_down") from error
         except NoAnswer as error:

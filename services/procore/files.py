@@ -24,6 +24,7 @@ from services.procore.counting import unobserved
 from services.procore.errors import Refused
 from services.procore.models import Attachment, Place
 from services.procore.origins import OriginRefused, Origins, joined, origin_of
+from services.waits import charging
 
 MOST_REDIRECTS = 5
 MOST_CUTS = 3
@@ -149,16 +150,17 @@ class Files:
         observe: Callable[[int], None],
     ) -> FileBytes | str:
         try:
-            async with self.storage.streaming(
-                "GET", url, headers=signed | arriving.headers
-            ) as answer:
-                observe(answer.status_code)
-                if answer.status_code in REDIRECTS and "location" in answer.headers:
-                    return str(answer.headers["location"])
-                if answer.status_code == UNAUTHORIZED and signed:
-                    message = f"{attachment.name}: Procore refused the access token"
-                    raise _TokenRefused(message)
-                return await _received(attachment, arriving, answer)
+            with charging("procore"):
+                async with self.storage.streaming(
+                    "GET", url, headers=signed | arriving.headers
+                ) as answer:
+                    observe(answer.status_code)
+                    if answer.status_code in REDIRECTS and "location" in answer.headers:
+                        return str(answer.headers["location"])
+                    if answer.status_code == UNAUTHORIZED and signed:
+                        message = f"{attachment.name}: Procore refused the access token"
+                        raise _TokenRefused(message)
+                    return await _received(attachment, arriving, answer)
         except AddressRefused as error:
             raise OriginRefused(origin_of(url)) from error
         except (NotSent, NoAnswer) as error:
@@ -204,13 +206,14 @@ class Files:
         self, url: str, fields: dict[str, str], name: str, file: IO[bytes], content_type: str
     ) -> None:
         try:
-            stored = await self.storage.send(
-                "POST",
-                url,
-                data=fields,
-                files={"file": (name, file, content_type)},
-                deadline_s=STORAGE_DEADLINE_S,
-            )
+            with charging("procore"):
+                stored = await self.storage.send(
+                    "POST",
+                    url,
+                    data=fields,
+                    files={"file": (name, file, content_type)},
+                    deadline_s=STORAGE_DEADLINE_S,
+                )
         except AddressRefused as error:
             raise OriginRefused(origin_of(url)) from error
         except (NotSent, NoAnswer) as error:

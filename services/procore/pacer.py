@@ -19,6 +19,7 @@ from enum import IntEnum
 
 from services.errors import TryLater
 from services.procore.waiting import SHORTEST_S, seconds_to_wait, seconds_until_reset
+from services.waits import charging
 
 TOO_MANY_REQUESTS = 429
 AT_ONCE = 2
@@ -80,7 +81,8 @@ class Pacer:
             TryLater: `rate_limited`, with the time from which it is sensible to come again.
         """
         self._refuse_long_waits(priority)
-        await self._wait(priority)
+        with charging("rate_limit" if self.keeps_back(priority) else "queue"):
+            await self._wait(priority)
         try:
             yield
         finally:
@@ -128,6 +130,10 @@ class Pacer:
     def closed_s(self) -> float:
         """Seconds for which nobody may call; 0 when they may."""
         return max(0.0, self._closed_until - self._now())
+
+    def keeps_back(self, priority: Priority) -> bool:
+        """Tell whether it is Procore's limit that a call of this priority would wait for."""
+        return self.opens_at(priority) > self._now() or self._budget_left < 1
 
     def opens_at(self, priority: Priority) -> float:
         """Return the Unix time from which a call of this priority may go."""

@@ -24,6 +24,7 @@ def ask(
     procore_id: str | None,
     author_user_id: str | None,
     traceparent: str | None,
+    arrived_at: datetime | None,
 ) -> list[Row]:
     row = db.deliveries.get(return_id)
     if row is not None:
@@ -54,6 +55,8 @@ def ask(
             "created_at": db.now,
             "changed_at": db.now,
             "traceparent": traceparent,
+            "arrived_at": arrived_at,
+            "minutes": None,
             "lease_owner": None,
             "lease_until": None,
             "fence": 0,
@@ -151,12 +154,15 @@ def claim(db: Database, worker_id: str, lease_s: float) -> list[Row]:
         fence=first["fence"] + 1,
         attempts=first["attempts"] + 1,
     )
-    return [{name: claimed[name] for name in CLAIMED}]
+    arrived_at = claimed["arrived_at"] or claimed["created_at"]
+    said = {"arrived_at": arrived_at, "claimed_at": db.now}
+    return [{name: claimed[name] for name in CLAIMED} | said]
 
 
 CLAIMED = (
     "return_id", "project_id", "kind", "procore_id", "state", "reason", "message", "mended_by",
     "receipt", "asked", "attempts", "fence", "reported", "reported_asked", "traceparent",
+    "minutes", "returned_at",
 )  # fmt: skip
 
 
@@ -349,6 +355,8 @@ def new_look(
         "last_moment": None,
         "gone": False,
         "changed_by": None,
+        "arrived_at": None,
+        "minutes": None,
     }
 
 
@@ -362,6 +370,7 @@ def release(
     again_in_s: float | None,
     keep_attempts: bool,
     told: Any,
+    minutes: Any,
 ) -> list[Row]:
     row = db.deliveries.get(return_id)
     if row is None or row["fence"] != fence:
@@ -377,6 +386,7 @@ def release(
         attempts=row["attempts"] if keep_attempts else 0,
         reported=told if told is not None else row["reported"],
         reported_asked=asked if told is not None else row["reported_asked"],
+        minutes=row["minutes"] if minutes is None else minutes,
         lease_owner=None,
         lease_until=None,
     )

@@ -118,12 +118,13 @@ def claim(
         db.looks.change(_key(row), claimed_by=worker_id, due_at=db.after(lease_s))
         for row in batch[: most if many else 1]
     ]
-    return [{name: row[name] for name in CLAIMED} for row in claimed]
+    return [{name: row[name] for name in CLAIMED} | {"claimed_at": db.now} for row in claimed]
 
 
 CLAIMED = (
     "project_id", "kind", "procore_id", "asked", "attempts", "priority", "notice_id",
     "first_asked_at", "traceparent", "first_moment", "last_moment", "gone",
+    "arrived_at", "minutes",
 )  # fmt: skip
 
 
@@ -175,6 +176,8 @@ def asked_meanwhile(
             message=None,
             first_moment=row["last_moment"],
             due_at=min(row["due_at"], db.after(1)),
+            arrived_at=row["last_asked_at"],
+            minutes=None,
         )
     return []
 
@@ -191,6 +194,7 @@ def try_again(
     counted: int,
     reason: str,
     message: str,
+    minutes: Any,
 ) -> list[Row]:
     row = db.looks.get((project_id, kind, procore_id))
     if reason == "fault":
@@ -206,6 +210,7 @@ def try_again(
             attempts=row["attempts"] + counted,
             reason=reason,
             message=message,
+            minutes=minutes or row["minutes"],
         )
     return []
 
@@ -265,6 +270,7 @@ def _want_look(
         "last_moment": last_moment,
         "gone": any(one.gone for one in notices),
         "changed_by": changers[-1] if changers else None,
+        "arrived_at": _least(*(one.arrived_at for one in notices)),
     }
     if row is None:
         db.looks.put(key, new_look(db, *key, due_at=due_at, priority=1) | says)
@@ -286,6 +292,7 @@ def _want_look(
             "last_moment": _most(row["last_moment"], last_moment),
             "gone": row["gone"] or says["gone"],
             "changed_by": says["changed_by"] or row["changed_by"],
+            "arrived_at": row["arrived_at"] or says["arrived_at"],
             "last_asked_at": db.now,
         },
     )

@@ -23,7 +23,10 @@ def reader(db: Database, project_id: str) -> list[Row]:
     row = db.projects.get(project_id)
     if row is None or row["state"] != "active" or row["attention_reason"] is not None:
         return []
-    names = ("procore_company_id", "procore_project_id", "reader_user_id", "options")
+    names = (
+        "procore_company_id", "procore_project_id", "reader_user_id", "options",
+        "kept_back_because", "kept_back_since", "kept_back_until",
+    )  # fmt: skip
     return [{name: row[name] for name in names}]
 
 

@@ -1,13 +1,16 @@
 """`mirror.looks`: which records are to be looked at, by whom, and when again."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from schemas.records import Kind
 from services.errors import TryLater
-from services.postgres import Postgres
+from services.postgres import Postgres, Row
+from services.waits import Account, Minutes, waiting_on
 from sync_worker.backoff import backoff_s
 from sync_worker.inbound.settling import AwaitedReply, Moments, Seen, answered_by
 
@@ -82,7 +85,8 @@ WITH first AS MATERIALIZED (
 UPDATE mirror.looks l SET claimed_by = $5, due_at = now() + make_interval(secs => $6)
 WHERE l.ctid = ANY(ARRAY(SELECT place FROM batch))
 RETURNING l.project_id, l.kind, l.procore_id, l.asked, l.attempts, l.priority, l.notice_id,
-  l.first_asked_at, l.traceparent, l.first_moment, l.last_moment, l.gone
+  l.first_asked_at, l.traceparent, l.first_moment, l.last_moment, l.gone, l.arrived_at, l.minutes,
+  now() AS claimed_at
 """  # noqa: S608 - constants
 NEXT_DUE = f"""
 SELECT extract(epoch FROM min(r.ready_at) - now())::float8 {MOST_URGENT}
@@ -98,12 +102,13 @@ RETURNING 1
 """
 ASKED_MEANWHILE = """
 UPDATE mirror.looks SET claimed_by = NULL, attempts = 0, reason = NULL, message = NULL,
-  first_moment = last_moment, due_at = LEAST(due_at, now() + make_interval(secs => 1))
+  first_moment = last_moment, due_at = LEAST(due_at, now() + make_interval(secs => 1)),
+  arrived_at = last_asked_at, minutes = NULL
 WHERE (project_id, kind, procore_id, claimed_by) = ($1, $2, $3, $4)
 """
 TRY_AGAIN = """
 UPDATE mirror.looks SET claimed_by = NULL, due_at = GREATEST(now() + make_interval(secs => $5), $6),
-  attempts = attempts + $7, reason = $8, message = $9
+  attempts = attempts + $7, reason = $8, message = $9, minutes = coalesce($10, minutes)
 WHERE (project_id, kind, procore_id, claimed_by) = ($1, $2, $3, $4)
 """
 WANT = """
@@ -171,6 +176,7 @@ class Look:
     first_moment: datetime | None = None
     last_moment: datetime | None = None
     gone: bool = False
+    account: Account | None = field(default=None, compare=False)
 
     @property
     def moments(self) -> Moments | None:
@@ -240,7 +246,7 @@ class Looks:
         """Claim one due RFI, or several submittals of one project; empty when nothing is due."""
         how = (self._worker_id, LEASE_S, MOST_SUBMITTALS, list(OWN_FAULTS))
         rows = await self._postgres.fetch(CLAIM, *room.args, self._gather_s, *how)
-        looks = [Look(**dict(row)) for row in rows]
+        looks = [_look(row) for row in rows]
         return sorted(looks, key=lambda look: (look.priority, look.first_asked_at))
 
     async def renew(self, batch: Sequence[Look]) -> None:
@@ -287,6 +293,7 @@ class Looks:
             int(counted),
             error.reason,
             str(error),
+            _minutes(look, error, wait_s),
         )
 
     async def want(
@@ -304,3 +311,22 @@ class Looks:
         """Return how long until the next look is due for which there is room, or None."""
         seconds: float | None = await self._postgres.fetchval(NEXT_DUE, *room.args, self._gather_s)
         return seconds
+
+
+def _look(row: Row) -> Look:
+    """Return a claimed row. What Procore told late of, it took; so says its own clock."""
+    named = dict(row)
+    arrived_at, kept, now = (named.pop(one) for one in ("arrived_at", "minutes", "claimed_at"))
+    moment, since = named["first_moment"], arrived_at or named["first_asked_at"]
+    minutes = msgspec.convert(kept, Minutes) if kept else Minutes(since=since)
+    account = Account(minutes, now, tells=moment is not None)
+    if moment is not None and kept is None:
+        account.began_late("procore", moment)
+    return Look(**named, account=account)
+
+
+def _minutes(look: Look, error: TryLater, wait_s: float) -> Any:
+    if look.account is None:
+        return None
+    on = waiting_on(error.reason)
+    return msgspec.to_builtins(look.account.ended(on, until=error.not_before, wait_s=wait_s))

@@ -15,6 +15,7 @@ from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.procore.errors import NotAllowed, NotVisible, Refused
 from services.procore.models import Page, Place, Rfi, Submittal
 from services.procore.pacer import Priority
+from services.waits import accounting
 from sync_worker.inbound.brake import Brake
 from sync_worker.inbound.look_store import BACKFILL, Look, Looks, Room
 from sync_worker.inbound.mirror import Mirror, Reader, StaleRead
@@ -206,7 +207,10 @@ class Looking:
     async def _work(self, batch: list[Look]) -> None:
         project_id = batch[0].project_id
         try:
-            with structlog.contextvars.bound_contextvars(project_id=project_id):
+            with (
+                structlog.contextvars.bound_contextvars(project_id=project_id),
+                accounting(*(look.account for look in batch)),
+            ):
                 await self._take(batch)
         except TryLater as error:
             self._not_noted(batch, error)
@@ -240,7 +244,14 @@ class Looking:
             if reader is None:
                 await self._give_back(batch, TryLater("not connected", reason="not_connected"))
                 return
+            for look in batch:
+                self._tell_what_was_closed(reader, look)
             await self._lease_and_look(reader, batch)
+
+    def _tell_what_was_closed(self, reader: Reader, look: Look) -> None:
+        """Let a look's time know when none of its project was taken up, and why."""
+        if look.account is not None:
+            look.account.was_closed(*reader.kept_back, *self._pauses.taken(look.project_id))
 
     async def _lease_and_look(self, reader: Reader, batch: list[Look]) -> None:
         project_id, kind = batch[0].project_id, batch[0].kind
@@ -320,7 +331,9 @@ class Looking:
 
         async def one(look: Look) -> None:
             async with turns:
-                await self._bring(reader, look, fences[look.procore_id], found.get(look.procore_id))
+                with accounting(look.account):
+                    source = found.get(look.procore_id)
+                    await self._bring(reader, look, fences[look.procore_id], source)
 
         async with asyncio.TaskGroup() as group:
             for look in batch:

@@ -15,6 +15,7 @@ from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.part3.client import Outdated
 from services.procore.files import FileBytes, FileEmpty
 from services.procore.models import Attachment, Place, Rfi, Submittal
+from services.waits import Closed
 from sync_worker.activity import as_json
 from sync_worker.inbound.content_version import with_content_version
 from sync_worker.inbound.flipping import MOST_FLIPS, WITHIN, lately, rests_until
@@ -96,6 +97,7 @@ class Reader:
     place: Place
     whose: str
     show_drafts: bool = False  # the project's choice
+    kept_back: tuple[Closed, ...] = ()  # when it was last not to be read, and for whom
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,13 @@ calls and not one for each record that waits.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from services.errors import TryLater
+from services.waits import Closed, waiting_on
 from sync_worker.inbound.look_store import BACKFILL
 
 AWAY = ("part3_down", "procore_down", "token_service_down")
@@ -16,6 +20,8 @@ IN_A_ROW = 3
 
 LONGEST_PAUSE_S = 30.0
 LONGEST_REST_S = 3_600.0
+REMEMBERED = 200
+"""Pauses that looks waiting through them can still be told of."""
 
 
 class Pauses:
@@ -26,9 +32,12 @@ class Pauses:
         self._failures = 0
         self._closed_until = 0.0
         self._resting: dict[tuple[str, bool], float] = {}
+        self._taken: deque[tuple[str | None, Closed]] = deque(maxlen=REMEMBERED)
 
     def note_success(self) -> None:
         """Both sides answer."""
+        if self._failures >= IN_A_ROW:
+            self._end_outage()
         self._failures = 0
         self._closed_until = 0.0
 
@@ -37,11 +46,14 @@ class Pauses:
         if error.reason == "rate_limited" and error.not_before is not None:
             until = min(error.not_before.timestamp(), self._now() + LONGEST_REST_S)
             self._resting[project_id, priority >= BACKFILL] = until
+            if priority < BACKFILL:
+                self._remember(project_id, error, until)
         elif error.reason in AWAY:
             self._failures += 1
             if self._failures >= IN_A_ROW:
                 pause_s = min(2.0 ** (self._failures - IN_A_ROW), LONGEST_PAUSE_S)
                 self._closed_until = max(self._closed_until, self._now() + pause_s)
+                self._remember(None, error, self._closed_until)
 
     def closed_s(self) -> float:
         """Return for how many seconds no look at all should begin; 0 when they may."""
@@ -52,3 +64,28 @@ class Pauses:
         now = self._now()
         self._resting = {key: until for key, until in self._resting.items() if until > now}
         return [project_id for project_id, only in self._resting if only is backfill]
+
+    def taken(self, project_id: str) -> list[Closed]:
+        """Return in which pauses no look of a project was taken up lately, and who took them."""
+        return [one for of, one in self._taken if of in (None, project_id)]
+
+    def _remember(self, project_id: str | None, error: TryLater, until: float) -> None:
+        """Remember a pause; one that goes on is one, the failing attempts within it included."""
+        now, on = self._moment(self._now()), waiting_on(error.reason)
+        before = self._taken[-1] if self._taken else None
+        since = now
+        goes_on = project_id is None and self._failures > IN_A_ROW
+        if goes_on and before and before[0] is None and before[1].on == on:
+            since = self._taken.pop()[1].since
+        self._taken.append((project_id, Closed(since, self._moment(until), on)))
+
+    def _end_outage(self) -> None:
+        """Both sides answer again, before the last pause was over."""
+        if self._taken and self._taken[-1][0] is None:
+            whose, last = self._taken.pop()
+            until = max(last.since, min(last.until, self._moment(self._now())))
+            self._taken.append((whose, replace(last, until=until)))
+
+    @staticmethod
+    def _moment(seconds: float) -> datetime:
+        return datetime.fromtimestamp(seconds, UTC)

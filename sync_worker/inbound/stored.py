@@ -11,6 +11,7 @@ from schemas.records import File, Record, StoredRecord
 from services.errors import TryLater
 from services.postgres import Postgres, Queries
 from services.procore.models import Attachment, Rfi, Submittal
+from services.waits import told
 from sync_worker.activity import as_json, note, words_for
 from sync_worker.inbound.look_store import SWEPT, WANT
 from sync_worker.inbound.revisions import Sibling, chain_of, misled, previous_of
@@ -203,7 +204,7 @@ class Records:
                 await _look_again_at_revisions(transaction, key, chain, record, source)
             if words := words_for(before.record, record):
                 event = "record.removed" if record.status == "removed" else "record.mirrored"
-                await note(transaction, key.project_id, event, words, record=record)
+                await note(transaction, key.project_id, event, words, record=record, detail=told())
             await ask_record_deliveries(transaction, key.project_id, key.kind, key.procore_id)
 
     async def looked(

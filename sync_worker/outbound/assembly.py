@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from services.postgres import Postgres
+from sync_worker.measures import MeasuredDeliveries, Measures
 from sync_worker.outbound.attempt import Attempts
 from sync_worker.outbound.carrying import PostgresUploads
 from sync_worker.outbound.codes import CodeBook
@@ -29,6 +30,7 @@ def deliveries_of(
     timing: Timing,
     wake_looks: Callable[[], None],
     tell: Tell = tell_nobody,
+    measures: Measures | None = None,
 ) -> Deliveries:
     """Return the loop that brings returns to Procore.
 
@@ -41,13 +43,20 @@ def deliveries_of(
         timing: durations from the settings.
         wake_looks: told when a delivery wants its record to be looked at.
         tell: told each new standing.
+        measures: told how long returns take, if somebody wants to know.
     """
     limits = Limits(
         quiet_s=timing.quiet_s, recheck_s=timing.recheck_s, retry_max_s=timing.retry_max_s
     )
     memory = PostgresMemory(postgres)
     lease_s = max(SHORTEST_LEASE_S, timing.write_deadline_s)
-    store = TellingDeliveries(postgres, worker_id=worker_id, lease_s=lease_s, tell=tell)
+    store = (
+        TellingDeliveries(postgres, worker_id=worker_id, lease_s=lease_s, tell=tell)
+        if measures is None
+        else MeasuredDeliveries(
+            postgres, worker_id=worker_id, lease_s=lease_s, tell=tell, measures=measures
+        )
+    )
     deliverer = Deliverer(
         grants=grants,
         procore=procore,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from msgspec.structs import replace
@@ -11,8 +11,9 @@ from schemas.returns import Return
 from services import failpoints
 from services.errors import NeedsPerson, TryLater
 from services.procore.call import BeforeSending
+from services.waits import account_at_work, accounting, told
 from sync_worker.outbound import holds
-from sync_worker.outbound.delivery_store import Change, DeliveryStore, Task
+from sync_worker.outbound.delivery_store import Change, DeliveryStore, Task, account_of
 from sync_worker.outbound.errand import Limits
 from sync_worker.outbound.intent_store import LeaseLost
 from sync_worker.outbound.memory import Memory
@@ -76,6 +77,10 @@ class Attempts:
         if (final := _final(task)) is not None:
             await self._let_go(task, final, None, reporter)
             return
+        with accounting(account_of(task)):
+            await self._attempt(task, reporter)
+
+    async def _attempt(self, task: Task, reporter: Reporter) -> None:
         answer: Return | None = None
         try:
             answer = await self._read(task)
@@ -106,6 +111,9 @@ class Attempts:
         if answer is None and task.attempts < UNKNOWN_RETURN_ATTEMPTS:
             message = f"Part3 does not show return {task.return_id} yet."
             raise TryLater(message, reason="part3_down")
+        account = account_at_work()
+        if answer is not None and task.returned_at is None and account is not None:
+            account.began_late("part3", answer.returned_at)
         return answer
 
     async def _give_up(self, task: Task) -> None:
@@ -162,7 +170,7 @@ class Attempts:
             event=f"return.{standing.state}",
             words=_sentence(standing, answer, await self._memory.record_words(answer)),
             person=standing.mended_by or holds.author_of(answer),
-            detail={"files": len(standing.receipt.files)} if standing.receipt else {},
+            detail=_detail(standing),
         )
 
 
@@ -178,6 +186,12 @@ def _sentence(standing: Standing, answer: Return, record: str) -> str:
             return f"{whose} is held. {words}".strip()
         case _:
             return f"{whose} waits and goes by itself. {words}".strip()
+
+
+def _detail(standing: Standing) -> dict[str, Any]:
+    if standing.receipt is None:
+        return {}
+    return {"files": len(standing.receipt.files), **told()}
 
 
 def _final(task: Task) -> Standing | None:

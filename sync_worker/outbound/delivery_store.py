@@ -14,14 +14,16 @@ import msgspec
 from schemas.records import Kind, Person
 from schemas.returns import Delivery, Receipt, Return
 from services.postgres import Postgres, Queries, Row, UniqueViolation
+from services.waits import Account, Minutes, account_at_work, waiting_on
 from sync_worker.outbound.intent_store import leased
 from sync_worker.outbound.seal_store import seal
 from sync_worker.outbound.standing import Standing
 
 ASK = """
 INSERT INTO mirror.deliveries
-    (return_id, project_id, kind, procore_id, author_user_id, state, due_at, traceparent)
-VALUES ($1, $2, $3, $4, $5, 'new', now(), $6)
+    (return_id, project_id, kind, procore_id, author_user_id, state, due_at, traceparent,
+     arrived_at)
+VALUES ($1, $2, $3, $4, $5, 'new', now(), $6, $7)
 ON CONFLICT (return_id) DO UPDATE
 SET asked = mirror.deliveries.asked + 1, due_at = now(), attempts = 0
 WHERE mirror.deliveries.state NOT IN ('delivered', 'failed')
@@ -80,7 +82,8 @@ SET lease_owner = $1, lease_until = now() + make_interval(secs => $2), fence = f
 FROM due WHERE d.return_id = due.return_id
 RETURNING d.return_id, d.project_id, d.kind, d.procore_id, d.state, d.reason, d.message,
     d.mended_by, d.receipt, d.asked, d.attempts, d.fence, d.reported, d.reported_asked,
-    d.traceparent
+    d.traceparent, d.minutes, d.returned_at, coalesce(d.arrived_at, d.created_at) AS arrived_at,
+    now() AS claimed_at
 """  # noqa: S608 - built from constants only
 RENEW = """
 UPDATE mirror.deliveries SET lease_until = now() + make_interval(secs => $3)
@@ -133,7 +136,7 @@ SET due_at = CASE WHEN asked > $3 AND state NOT IN ('delivered', 'failed') THEN 
     attempts = CASE WHEN $6 THEN attempts ELSE 0 END,
     reported = coalesce($7, reported),
     reported_asked = CASE WHEN $7::jsonb IS NULL THEN reported_asked ELSE $3 END,
-    lease_owner = NULL, lease_until = NULL
+    minutes = coalesce($8, minutes), lease_owner = NULL, lease_until = NULL
 WHERE return_id = $1 AND fence = $2
 """
 
@@ -156,6 +159,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     reported: Delivery | None = None  # the last report that Part3 acknowledged
     reported_asked: int = 0  # what `asked` was then
     traceparent: str | None = None
+    returned_at: datetime | None = None  # None until it has been read
+    minutes: Minutes | None = None
+    arrived_at: datetime | None = None  # of its notice in Kafka, else of its row
+    claimed_at: datetime | None = None  # by the database's clock
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,12 +196,12 @@ async def ask_delivery(
     procore_id: str | None = None,
     author_user_id: str | None = None,
     traceparent: str | None = None,
+    arrived_at: datetime | None = None,
 ) -> None:
     """Want a return to be looked at now: it is new, confirmed, withdrawn, or was missed."""
     known_kind = kind if kind in ("rfi", "submittal") else None
-    await queries.execute(
-        ASK, return_id, project_id, known_kind, procore_id, author_user_id, traceparent
-    )
+    about = (return_id, project_id, known_kind, procore_id, author_user_id)
+    await queries.execute(ASK, *about, traceparent, arrived_at)
 
 
 async def ask_author_deliveries(queries: Queries, author_user_id: str) -> None:
@@ -303,6 +310,7 @@ class PostgresDeliveries:
             standing.again_in_s,
             standing.state == "waiting" or standing.is_final,
             msgspec.to_builtins(told),
+            _minutes(standing),
         )
 
     async def next_due(self) -> datetime | None:
@@ -315,3 +323,21 @@ class PostgresDeliveries:
 
 def _task(row: Row) -> Task:
     return msgspec.convert({name: row[name] for name in Task.__struct_fields__}, Task)
+
+
+def account_of(task: Task) -> Account | None:
+    """Return the account of a claimed return's time; None for one that was not claimed."""
+    if task.claimed_at is None or task.arrived_at is None:
+        return None
+    return Account(task.minutes or Minutes(since=task.arrived_at), task.claimed_at)
+
+
+def _minutes(standing: Standing) -> Any:
+    """Return what the row of the return at work keeps of its time; None where none is kept."""
+    account = account_at_work()
+    if account is None:
+        return None
+    on = waiting_on(standing.reason, held=standing.state == "held")
+    return msgspec.to_builtins(
+        account.ended(on, until=standing.again_at, wait_s=standing.again_in_s)
+    )

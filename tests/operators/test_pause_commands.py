@@ -62,7 +62,14 @@ async def test_a_resume_ends_with_1_where_another_pause_stands(
     assert ended.code == 1
     assert "another pause" in ended.err
     assert "Dana" in ended.err
+    assert await rows.fetchval("SELECT count(kept_back_since) FROM mirror.projects") == 0
     assert (await run(database, "resume", "--all")).code == 0
+    kept_back = await rows.fetchrow(
+        "SELECT kept_back_because, kept_back_since < kept_back_until AS lasted "
+        "FROM mirror.projects WHERE project_id = 'prj_1'"
+    )
+    assert kept_back is not None
+    assert tuple(kept_back.values()) == ("paused", True)
 
 
 async def test_a_drain_ends_with_0_once_all_rests_and_with_1_when_it_does_not(

@@ -5,10 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from services.postgres import Postgres
+from services.waits import WAITING_ON
 from tests.pages.fakes import ADA, World
 from tests.pages.mirror_rows import activity_row, delivery_row, record_row
 from tests.pages.reading import Visitor
 from tests.pages.test_project_page import connect
+from token_service.public.wording import WAITED_FOR, waited
 
 pytestmark = pytest.mark.postgres
 PAGE = "/projects/p-1/activity"
@@ -174,3 +176,33 @@ async def test_a_visitor_from_outside_is_sent_to_part3(
     visit: Callable[[str | None], Visitor],
 ) -> None:
     assert (await visit(None).open(PAGE)).status == 401
+
+
+async def test_one_line_says_how_long_it_took_and_who_was_waited_for(
+    gina: Visitor, mirror: Postgres
+) -> None:
+    await activity_row(mirror, "RFI 12 changed in Procore: status.")
+    await mirror.execute(
+        "UPDATE mirror.activity SET detail = $1",
+        {"waited_s": {"queue": 41.2, "procore": 665.0, "part3": 0.4, "rate_limit": 7_500.0}},
+    )
+    await gina.open(PAGE)
+    expected = "It took 2 h 16 min: Procore's rate limit 2 h 5 min, Procore 11 min, our queue 41 s."
+    assert expected in gina.text
+
+
+@pytest.mark.parametrize(
+    ("waited_s", "words"),
+    [
+        ({"queue": 0.4}, "It took less than a second."),
+        ({"queue": 2.2, "procore": 0.3}, "It took 2 s: our queue 2 s."),
+        ({"authorization": 273_700.0}, "It took 3 d 4 h: a missing authorization 3 d 4 h."),
+        ({"person": 3_600.0, "part3": 119.0}, "It took 1 h 1 min: a person 1 h, Part3 119 s."),
+    ],
+)
+def test_minutes_are_said_in_the_words_of_people(waited_s: dict[str, float], words: str) -> None:
+    assert waited(waited_s) == words
+
+
+def test_each_of_those_who_can_be_waited_for_has_a_word() -> None:
+    assert set(WAITED_FOR) == set(WAITING_ON)

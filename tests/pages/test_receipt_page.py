@@ -56,6 +56,17 @@ async def test_the_activity_leads_to_a_receipt_with_words_files_and_seal(
     sealed = await mirror.fetchval("SELECT seal->>'sha256' FROM mirror.sealed_answers")
     assert sealed in ada.text
     assert not ada.page.select(".note.bad")
+    assert "It took" not in ada.text
+
+
+async def test_a_receipt_says_how_long_the_return_took_and_for_whom(
+    ada: Visitor, mirror: Postgres
+) -> None:
+    await delivered(mirror)
+    minutes = {"since": "2026-11-24T12:00:00Z", "on": "queue", "spent": {"authorization": 7_200}}
+    await mirror.execute("UPDATE mirror.deliveries SET minutes = $1", minutes)
+    await ada.open(PAGE)
+    assert "It took 2 h: a missing authorization 2 h." in ada.text
 
 
 async def test_a_change_behind_our_back_stands_above_what_was_returned(

@@ -222,7 +222,7 @@ async def test_a_full_partition_is_paused_and_others_go_on(kafka_bootstrap: str)
     )
     await publish(settings, *(b"a%d" % number for number in range(1_200)))
     async with running(consumer):
-        await until(lambda: consumer.lag() == 1_200)
+        await until(lambda: consumer.lag().get(PROCORE_NOTICES) == 1_200)
         await publish(settings, b"b1", topic=PART3_NOTICES)
         await until(lambda: seen.values == [b"b1"])
         longest = max(lane.waiting for lane in consumer._lanes.values())

@@ -26,6 +26,8 @@ ALLOWED_LABELS = frozenset(
         "state",
         "topic",
         "verdict",
+        "waiting_on",
+        "work",
     }
 )
 

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.postgres
 
 
 class Consumer:
-    def lag(self) -> int:
-        return 7
+    def lag(self) -> dict[str, int]:
+        return {PROCORE_NOTICES: 7, "part3.notices": 0}
 
     def partitions(self) -> int:
         return 4
@@ -189,5 +189,6 @@ async def test_the_consumer_and_the_scarcest_grant_are_shown(bench: Bench) -> No
     for user_id, remaining in (("amy", "80"), ("tom", "12")):
         turns.pacer(user_id).note(200, {"x-rate-limit-remaining": remaining})
     assert shown(metrics, "connector_procore_budget_left") == 12
-    assert shown(metrics, "connector_consumer_lag_records") == 7
+    assert shown(metrics, "connector_consumer_lag_records", topic=PROCORE_NOTICES) == 7
+    assert shown(metrics, "connector_consumer_lag_records", topic="part3.notices") == 0
     assert shown(metrics, "connector_consumer_partitions") == 4

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from schemas.records import KINDS
 from services.postgres import ProjectReads, Row
 from token_service.public.wording import kind as kind_words
+from token_service.public.wording import waited as waited_words
 
 PAGE_LENGTH = 50
 HELD_LENGTH = 20
@@ -34,7 +35,8 @@ SEEN = """
 READ_ENTRIES = f"""
 SELECT * FROM (
   SELECT a.id, a.at, a.event, a.kind, a.procore_id, a.return_id, a.number, a.title, a.words,
-    a.reason, a.person, d.state AS return_state, d.mended_by, {SEEN} AS seen
+    a.reason, a.person, a.detail->'waited_s' AS waited, d.state AS return_state, d.mended_by,
+    {SEEN} AS seen
   FROM mirror.activity a
   LEFT JOIN mirror.records r USING (project_id, kind, procore_id)
   LEFT JOIN mirror.deliveries d ON d.return_id = a.return_id AND d.project_id = a.project_id
@@ -124,6 +126,7 @@ class Entry:
     badge: str | None
     tone: str
     receipt_of: str | None  # the return whose receipt this line leads to
+    waited: str | None  # how long it took, and for whom that was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +190,7 @@ def _entry_of(row: Row) -> Entry:
         badge=badge,
         tone=tone,
         receipt_of=row["return_id"] if seen and row["return_state"] == "delivered" else None,
+        waited=waited_words(row["waited"]) if row["waited"] else None,
     )
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from services.postgres import ProjectReads
 from token_service.public.activity import SEEN, Reader, record_words
+from token_service.public.wording import waited
 
 READ_RECEIPT = f"""
 SELECT d.return_id, d.kind, d.author_name, d.receipt, d.returned_at, r.number, r.title,
-  s.seal, s.sealed_at, s.changes, s.changed_at, s.changed_by, {SEEN} AS seen
+  s.seal, s.sealed_at, s.changes, s.changed_at, s.changed_by, d.minutes->'spent' AS waited,
+  {SEEN} AS seen
 FROM mirror.deliveries d
 LEFT JOIN mirror.records r USING (project_id, kind, procore_id)
 LEFT JOIN mirror.sealed_answers s
@@ -43,6 +45,7 @@ class ShownReceipt:
     shown_as: str  # the name in Procore
     at: datetime
     returned_at: datetime | None
+    waited: str | None  # how long it took, and for whom that was
     text: str
     response: str | None
     files: Sequence[ReceiptFile]
@@ -75,6 +78,7 @@ async def read_receipt(
         shown_as=receipt["author"]["name"],
         at=datetime.fromisoformat(receipt["at"]),
         returned_at=row["returned_at"],
+        waited=waited(row["waited"]) if row["waited"] else None,
         text=seal.get("words") or receipt["text"],
         response=receipt.get("response"),
         files=[

@@ -6,6 +6,7 @@ from typing import Any
 
 MINUTE_S = 60
 HOUR_S = 3600
+DAY_S = 86_400
 SHOWN_NAME_LENGTH = 160
 ROLES: Mapping[str, str] = {
     "prime_consultant": "Prime Consultant",
@@ -16,6 +17,15 @@ ROLES: Mapping[str, str] = {
     "viewer": "Viewer",
 }
 KINDS: Mapping[str, str] = {"rfi": "RFI", "submittal": "Submittal"}
+WAITED_FOR: Mapping[str, str] = {
+    "procore": "Procore",
+    "part3": "Part3",
+    "queue": "our queue",
+    "rate_limit": "Procore's rate limit",
+    "authorization": "a missing authorization",
+    "person": "a person",
+}
+"""Who took a record's or return's minutes, as `services.waits` names them, in people's words."""
 
 
 def on_day(at: datetime) -> str:
@@ -41,6 +51,28 @@ def lasting(seconds: float) -> str:
     if seconds < HOUR_S:
         return f"about {counted(round(seconds / MINUTE_S), 'minute')}"
     return f"about {counted(round(seconds / HOUR_S), 'hour')}"
+
+
+def exactly(seconds: float) -> str:
+    """Return a duration in its two largest units, e.g. `40 s`, `3 min`, `2 h 5 min`, `3 d 4 h`."""
+    whole = round(seconds)
+    for size, unit, smaller, its_unit in (
+        (DAY_S, "d", HOUR_S, "h"),
+        (HOUR_S, "h", MINUTE_S, "min"),
+    ):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {unit}" + (f" {rest} {its_unit}" if rest else "")
+    return f"{whole // MINUTE_S} min" if whole >= 2 * MINUTE_S else f"{whole} s"
+
+
+def waited(waited_s: Mapping[str, float]) -> str:
+    """Say how long something took and who took it, the longest first; below a second is nobody."""
+    longest = sorted(waited_s.items(), key=lambda one: -one[1])
+    parts = [f"{WAITED_FOR.get(on, on)} {exactly(took)}" for on, took in longest if took >= 1]
+    if not parts:
+        return "It took less than a second."
+    return f"It took {exactly(sum(waited_s.values()))}: {', '.join(parts)}."
 
 
 def short(name: str) -> str:
