@@ -260,6 +260,18 @@ class ProcorePort:
             raise NotVisible(submittal_id)
         return found[submittal_id]
 
+    async def rfis_listed(
+        self, place: Place, ids: Sequence[str], *, whose: str, priority: Priority
+    ) -> frozenset[str]:
+        """Return which of these RFIs are listed."""
+        await self._allowed(whose)
+
+        def execute() -> frozenset[str]:
+            as_of = self._model.as_of()
+            return frozenset(one for one in ids if self._model.shown("rfi", one, as_of))
+
+        return await self._wire.read(execute)
+
     async def submittals(
         self, place: Place, ids: Sequence[str], *, whose: str, priority: Priority
     ) -> dict[str, Submittal]:

@@ -53,6 +53,11 @@ class Reads(Protocol):
     async def rfi(self, place: Place, rfi_id: str, *, whose: str, priority: Priority) -> Rfi:
         """Read one RFI in full."""
 
+    async def rfis_listed(
+        self, place: Place, ids: Sequence[str], *, whose: str, priority: Priority
+    ) -> frozenset[str]:
+        """Return which of these RFIs are listed."""
+
     async def submittals(
         self, place: Place, ids: Sequence[str], *, whose: str, priority: Priority
     ) -> dict[str, Submittal]:
@@ -298,6 +303,10 @@ class Looking:
                 reader.place, ids, whose=reader.whose, priority=priority
             )
         try:
+            if batch[0].gone and not await self._procore.rfis_listed(
+                reader.place, ids, whose=reader.whose, priority=priority
+            ):
+                return {}  # to read what was deleted is a 404, and Procore counts these
             rfi = await self._procore.rfi(
                 reader.place, ids[0], whose=reader.whose, priority=priority
             )

@@ -125,6 +125,14 @@ async def test_an_rfis_thread_and_files_come_whole(front: Front, tmp_path: Path)
     assert [one.id for one in listed] == [reply_id]
 
 
+async def test_what_was_deleted_is_not_listed_and_to_ask_for_it_is_no_404(front: Front) -> None:
+    kept, deleted = [str((await front.manager.new_rfi())["id"]) for _ in range(2)]
+    await front.manager.ok("PATCH", f"{front.manager.rfis}/{deleted}/recycle")
+    ids = [kept, deleted, "9"]
+    assert await front.procore.rfis_listed(front.place, ids, whose=MANAGER) == {kept}
+    assert front.hosts.answers[-1].status_code == 200
+
+
 async def test_the_storage_never_sees_a_bearer(front: Front, tmp_path: Path) -> None:
     made = await front.manager.new_rfi()
     uuid = await upload(front, tmp_path / "up", ARCHITECT)

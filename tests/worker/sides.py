@@ -96,6 +96,12 @@ class FakeProcore:
             raise NotVisible(rfi_id)
         return read_rfi(self.held["rfi", rfi_id], full=True)
 
+    async def rfis_listed(
+        self, place: Place, ids: Sequence[str], *, whose: str, priority: Priority
+    ) -> frozenset[str]:
+        await self._called("rfis_listed", sorted(ids), whose)
+        return frozenset(one for one in ids if ("rfi", one) in self.held)
+
     async def submittals(
         self, place: Place, ids: Sequence[str], *, whose: str, priority: Priority
     ) -> dict[str, Submittal]:

@@ -80,6 +80,18 @@ async def test_a_deleted_record_that_is_still_shown_is_read_until_it_is_not(benc
     assert bench.shown("rfi", "1").status == "removed"
 
 
+async def test_to_see_that_an_rfi_was_deleted_costs_no_404(bench: Bench) -> None:
+    bench.procore.hold("rfi", rfi_json(1, **HELD))
+    await bench.backfilled()
+    bench.procore.recycle("rfi", "1")
+    bench.procore.calls.clear()
+    await noticed(bench, "rfi", "1", at_s=60, gone=True)
+    async with bench.worker.running(sweeping=False):
+        await bench.until(bench.nothing_to_look_at)
+    assert bench.shown("rfi", "1").status == "removed"
+    assert [name for name, _ in bench.procore.calls] == ["rfis_listed", "recycled"]
+
+
 async def test_a_record_that_is_not_shown_yet_is_listed_for(bench: Bench) -> None:
     await bench.backfilled()
     await noticed(bench, "rfi", "9", at_s=60)
