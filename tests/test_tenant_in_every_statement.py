@@ -28,6 +28,7 @@ SERVE_ALL = {
     "token_service/__main__.py inline": "health: is there a table",
     "token_service/connections/rows.py LIST_CHANGED": "workers are told of every connection",
     "token_service/connections/rows.py LIST_STALE_CLAIMS": "housekeeping",
+    "services/audit_chain.py LAST_SEAL": "housekeeping: a hash over lines of all",
     "token_service/audit_seals.py KEEP_SEAL": "housekeeping: a hash over lines of all",
     "token_service/audit_seals.py SETTLED_LINES": "housekeeping: a hash over lines of all",
     "connector/auditing.py SEALS": "operators: hashes over lines of all",

@@ -41,6 +41,7 @@ class FakeSession:
     name: str
     email: str
     csrf_token: str
+    proven: bool = True
 
 
 class FakeSessions:

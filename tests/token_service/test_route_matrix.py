@@ -213,3 +213,38 @@ async def test_d24_every_answer_of_every_route_is_guarded(running: Running, anna
             assert not any(name.startswith("access-control-") for name in answer.headers)
             if "/static/" not in url:
                 assert "no-store" in answer.headers["cache-control"], f"{method} {url}"
+
+
+# Forms that connect, disconnect, remove and agree on nothing: a visit of today is enough.
+ANY_VISIT = {
+    "POST /account/integrations/account",  # which of two accounts that Procore proved just now
+    "POST /projects/{project_id}/integrations/options",
+}
+
+
+async def test_d24_a_visit_of_an_hour_connects_and_disconnects_nothing(
+    running: Running, anna: Browser, login: LoginHost
+) -> None:
+    await running.services.connections.create(
+        order(project_id="p-1", procore_project_id="77", owner_user_id="anna", owner_name="Anna")
+    )
+    form = {"csrf_token": await anna.csrf_token(), "once": "f" * 43, "company": "1", "project": "2"}
+    await running.database.execute(
+        "UPDATE authority.sessions SET created_at = now() - interval '61 minutes'"
+    )
+    before = await snapshot(running)
+    refused = set()
+    for place in places(running.public):
+        if place.method == "POST" and place.name not in ANY_VISIT:
+            answer = await anna.post(place.at("p-1"), form)
+            assert answer.status_code == 403, place.name
+            assert "Come in from Part3 once more" in answer.text, place.name
+            refused.add(place.path.rpartition("/")[2])
+    assert {"authorize", "disconnect", "unlink", "own", "create"} <= refused
+    assert await snapshot(running) == before
+    assert login.revoked == []
+
+    await anna.launch("anna")
+    form["csrf_token"] = await anna.csrf_token()
+    answer = await anna.post("/projects/p-1/integrations/disconnect", form)
+    assert answer.status_code == 303

@@ -126,6 +126,18 @@ async def own_form(desk: Desk, request: Request, session: Session) -> Mapping[st
     return fields
 
 
+async def proven_form(desk: Desk, request: Request, session: Session) -> Mapping[str, str]:
+    """Return the fields of a form that decides something, as `own_form` does.
+
+    It is refused when Part3 said too long ago who the visitor is: a stolen visit must decide
+    nothing.
+    """
+    fields = await own_form(desk, request, session)
+    if not session.proven:
+        raise Refused(render.NOT_PROVEN, session)
+    return fields
+
+
 def own_path(path: str | None) -> str | None:
     """Return a path that people may be led back to, or None for any other text."""
     if path and any(pattern.fullmatch(path) for pattern in OWN_PATHS):

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from token_service.audit import Audit, Entry
 from token_service.grants.consent import AskWhich, Consents, Done, Misused, NotDone
-from token_service.public.entry import Desk, Refused, guarded, own_form, own_path, see
+from token_service.public.entry import Desk, Refused, guarded, own_path, proven_form, see
 from token_service.public.pages.account import PATH as ACCOUNT_PATH
 from token_service.public.render import NO_SESSION, Refusal
 from token_service.public.sessions import SessionStore, SignedIn
@@ -53,7 +53,7 @@ class AuthorizeDesk:
     async def authorize(self, desk: Desk, request: Request) -> Response:
         """Send the person to Procore; they come back to `next`, or to the account page."""
         session = await self._signed_in(request)
-        form = await own_form(desk, request, session)
+        form = await proven_form(desk, request, session)
         return_to = own_path(form.get("next")) or f"{ACCOUNT_PATH}?notice=authorized"
         url = await self._consents.begin(session.visit, return_to)
         return RedirectResponse(url, status_code=303, headers={"cache-control": "no-store"})

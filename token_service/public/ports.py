@@ -25,6 +25,10 @@ class Session(Viewer, Protocol):
     def user_id(self) -> str:
         """Their id in Part3."""
 
+    @property
+    def proven(self) -> bool:
+        """Whether Part3 said lately who they are: needed by forms that decide."""
+
 
 class Sessions(Protocol):
     """Who is visiting, and whether a form is theirs."""

@@ -79,6 +79,13 @@ BAD_FORM = Refusal(
     "To protect you, nothing was done: the form is too old or came from somewhere else.",
     "Open the page again and press the button there.",
 )
+NOT_PROVEN = Refusal(
+    403,
+    "Come in from Part3 once more",
+    "You came in over an hour ago. Before anything is connected, disconnected, removed or agreed "
+    "on, Part3 has to say again that it is you. Nothing was done.",
+    "Go back to Part3, open Integrations from there, and press the button again.",
+)
 PART3_DOWN = Refusal(
     503,
     "Part3 can't be reached",

@@ -17,6 +17,9 @@ from token_service.public.ports import Session
 from token_service.visits import Visit, csrf_token_of
 
 IDLE_S = 2 * 3_600.0
+PROVEN_S = 3_600.0
+"""How long Part3's word on who somebody is serves for forms that decide."""
+
 LASTS_S = 12 * 3_600.0
 COOKIE = "connector_session"
 SECRET_FORM = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -28,13 +31,14 @@ VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5))
 # the time of the last visit is exact to a minute: not every page view has to be a write
 READ_SESSION = """
 WITH present AS (
-  SELECT session_hash, user_id, name, email, seen_at FROM authority.sessions
+  SELECT session_hash, user_id, name, email, seen_at,
+    created_at > now() - make_interval(secs => $3) AS proven FROM authority.sessions
   WHERE session_hash = $1 AND ends_at > now() AND seen_at > now() - make_interval(secs => $2)
 ), touched AS (
   UPDATE authority.sessions SET seen_at = now() WHERE session_hash IN (
     SELECT session_hash FROM present WHERE seen_at < now() - interval '1 minute')
 )
-SELECT user_id, name, email FROM present
+SELECT user_id, name, email, proven FROM present
 """
 END_SESSION = "DELETE FROM authority.sessions WHERE session_hash = $1"
 FORGET_ENDED = """
@@ -57,6 +61,7 @@ class SignedIn:
     name: str
     email: str
     secret: Secret
+    proven: bool
 
     @property
     def csrf_token(self) -> str:
@@ -109,10 +114,10 @@ class SessionStore:
         sent = self.sent_cookie(request)
         if sent is None:
             return None
-        row = await self._database.fetchrow(READ_SESSION, _hashed(sent), IDLE_S)
+        row = await self._database.fetchrow(READ_SESSION, _hashed(sent), IDLE_S, PROVEN_S)
         if row is None:
             return None
-        return SignedIn(row["user_id"], row["name"], row["email"], Secret(sent))
+        return SignedIn(row["user_id"], row["name"], row["email"], Secret(sent), row["proven"])
 
     def own_form(self, request: Request, session: Session, csrf_token: str) -> bool:
         """Tell whether a form was sent from this visit's own page."""

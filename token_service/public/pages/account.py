@@ -13,6 +13,7 @@ from token_service.public.entry import (
     guarded,
     own_form,
     own_path,
+    proven_form,
     see,
     signed_in,
 )
@@ -101,7 +102,7 @@ async def show_account(desk: Desk, request: Request) -> Response:
 async def disconnect_account(desk: Desk, request: Request) -> Response:
     """Take my authorization back, here and at Procore."""
     session = await signed_in(desk, request)
-    await own_form(desk, request, session)
+    await proven_form(desk, request, session)
     await desk.ports.grants.revoke(session.user_id)
     return see(f"{PATH}?notice=disconnected")
 

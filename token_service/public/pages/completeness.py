@@ -16,7 +16,7 @@ from token_service.public.entry import (
     Visit,
     guarded,
     member_of_project,
-    own_form,
+    proven_form,
     see,
 )
 from token_service.public.ports import RemovalsConfirmer
@@ -51,7 +51,7 @@ async def show_completeness(desk: Desk, request: Request) -> Response:
 async def confirm_removals(desk: Desk, request: Request) -> Response:
     """Keep that what was shown as gone is meant to be gone."""
     visit = await member_of_project(desk, request)
-    fields = await own_form(desk, request, visit.session)
+    fields = await proven_form(desk, request, visit.session)
     if visit.member.role not in PARTIES:
         raise Refused(ONLY_PARTIES, visit.session)
     try:

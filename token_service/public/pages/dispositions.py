@@ -24,7 +24,7 @@ from token_service.public.entry import (
     Visit,
     guarded,
     member_of_project,
-    own_form,
+    proven_form,
     see,
 )
 from token_service.public.ports import ConnectionView, Decider, ResponseChoice
@@ -110,7 +110,7 @@ async def withdraw(desk: Desk, request: Request) -> Response:
 async def _decided(desk: Desk, request: Request, decide: Decide) -> Response:
     """Let a party decide, and lead back to the page; or show there why nothing was decided."""
     visit = await member_of_project(desk, request)
-    fields = await own_form(desk, request, visit.session)
+    fields = await proven_form(desk, request, visit.session)
     party = party_of(visit)
     if party is None:
         raise Refused(ONLY_PARTIES, visit.session)

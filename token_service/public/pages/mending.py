@@ -14,7 +14,7 @@ from token_service.public.entry import (
     Visit,
     guarded,
     member_of_project,
-    own_form,
+    proven_form,
     see,
 )
 from token_service.public.pages.account import PATH as ACCOUNT_PATH
@@ -27,7 +27,7 @@ NOT_OWNER_YET = "You can't be this connection's owner yet"
 
 async def _contractor(desk: Desk, request: Request) -> Visit:
     visit = await member_of_project(desk, request)
-    await own_form(desk, request, visit.session)
+    await proven_form(desk, request, visit.session)
     if not visit.may_connect:
         raise Refused(ONLY_CONTRACTORS, visit.session)
     return visit

@@ -18,6 +18,7 @@ from token_service.public.entry import (
     guarded,
     member_of_project,
     own_form,
+    proven_form,
     see,
 )
 from token_service.public.health import health_of
@@ -194,7 +195,7 @@ async def choose_options(desk: Desk, request: Request) -> Response:
 async def disconnect_project(desk: Desk, request: Request) -> Response:
     """Stop both directions; both copies stay. The visitor's authorization ends if they say so."""
     visit = await member_of_project(desk, request)
-    fields = await own_form(desk, request, visit.session)
+    fields = await proven_form(desk, request, visit.session)
     if not visit.may_connect:
         raise Refused(ONLY_CONTRACTORS, visit.session)
     ends = fields.get("end_authorization") == "yes"

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from services.errors import NeedsPerson
 from token_service.connections import wizard
 from token_service.connections.wizard import Finding
-from token_service.public.entry import Desk, Visit, member_of_project, own_form, see
+from token_service.public.entry import Desk, Visit, member_of_project, proven_form, see
 from token_service.public.pages.account import PATH as ACCOUNT_PATH
 from token_service.public.pages.project import STATE_WORDS, state_of
 from token_service.public.ports import Company, GrantView, ProcoreProject
@@ -77,9 +77,8 @@ def step_of(
 
     async def handle(desk: Desk, request: Request) -> Response:
         visit = await member_of_project(desk, request)
-        form = (
-            dict(await own_form(desk, request, visit.session)) if request.method == "POST" else {}
-        )
+        sent = request.method == "POST"
+        form = dict(await proven_form(desk, request, visit.session)) if sent else {}
         try:
             grant = await _grant_of_contractor(desk, visit)
             step = Step(desk=desk, request=request, visit=visit, grant=grant, form=form)
