@@ -86,8 +86,8 @@ faults: $(READY) prepare ## Every fault on the real system, below an hour (ONLY=
 	@ONLY="$(ONLY)" SEED="$(SEED)" MINUTES="$(MINUTES)" $(RUN) -m tests.faults
 	$(if $(ONLY),,REFRESH_ROTATIONS=$(or $(ROTATIONS),100) $(PYTEST) tests/token_service/test_refresh_storm.py)
 
-mutants: $(READY) prepare ## Seeded defects, each of which a named test must notice (ONLY="no-quiet-period" some)
-	@$(RUN) -m tests.mutants $(if $(ONLY),--only $(ONLY))
+mutants: $(READY) prepare ## Seeded defects, each of which a named test must notice (ONLY="no-quiet-period" some; WHY=1)
+	@$(RUN) -m tests.mutants $(if $(WHY),--why) $(if $(ONLY),--only $(ONLY))
 
 soak: $(READY) prepare ## The real system under load with restarts (MINUTES=30 RATE=50 events a second)
 	@MINUTES="$(MINUTES)" RATE="$(RATE)" $(RUN) -m tests.faults.soak

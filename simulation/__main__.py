@@ -32,7 +32,7 @@ def main(
     """Play histories of faults against the real programs; exit with 1 if an invariant breaks."""
     if seed is not None:
         sys.exit(_one(seed, profile))
-    totals, took_s = totals_of(first, seeds, processes)
+    totals, took = totals_of(first, seeds, processes)
     if not quiet:
         for what in RARE:
             click.echo(f"{totals.counts[what]:>10}  {what}")
@@ -43,7 +43,7 @@ def main(
     never = [] if any_branches or seeds < ENOUGH_SEEDS else totals.never
     for what in never:
         click.echo(f"never in {seeds} seeds: {what}; the run does not count")
-    click.echo(totals.words(took_s))
+    click.echo(totals.words(took))
     sys.exit(1 if totals.broken or never else 0)
 
 

@@ -57,6 +57,7 @@ class VirtualLoop(base_events.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.now_s = 0.0
+        self._moment = (0.0, START)
         self._selector = _NoSockets(self)
         self._clock_resolution = 1e-9
         self._numbers = count()
@@ -77,7 +78,11 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     def now(self) -> datetime:
         """Return the moment of the history, aware UTC."""
-        return START + timedelta(seconds=self.now_s)
+        at_s, moment = self._moment
+        if at_s != self.now_s:  # it is asked for at each statement, and moves seldom
+            moment = START + timedelta(seconds=self.now_s)
+            self._moment = (self.now_s, moment)
+        return moment
 
     def run_in_executor(  # type: ignore[override] # nothing here needs an executor
         self, executor: Any, func: Callable[..., Any], *args: Any

@@ -408,13 +408,17 @@ NO_HEADERS: Any = {}
 
 
 class Folders:
-    """The folders of spools and of files on their way, which outlive their processes."""
+    """The folders of spools and of files on their way, which outlive their processes.
+
+    What the programs make in the folder for temporary files is in there too, and goes with it.
+    """
 
     def __init__(self) -> None:
         in_memory = Path("/dev/shm")  # noqa: S108 - made by mkdtemp, so nobody else's
         self._root = Path(
             tempfile.mkdtemp(prefix="simulation-", dir=in_memory if in_memory.is_dir() else None)
         )
+        self._temporary, tempfile.tempdir = tempfile.tempdir, str(self._root)
 
     def of(self, name: str) -> Path:
         """Return a replica's folder."""
@@ -424,4 +428,5 @@ class Folders:
 
     def remove(self) -> None:
         """Forget them."""
+        tempfile.tempdir = self._temporary
         shutil.rmtree(self._root, ignore_errors=True)

@@ -86,6 +86,7 @@ MADE_UP = {
     "name alone": option("9", "Approved", "approved as noted"),
     "another's class": option("9", "No Exceptions Taken", "rejected"),
     "corrections noted, approved": option("9", "Make Corrections Noted", "approved"),
+    "what has no class of its own": option("9", "Not Reviewed", "for record only"),
 }
 
 

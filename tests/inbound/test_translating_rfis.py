@@ -121,7 +121,7 @@ def test_a_reply_without_a_date_stays_the_same_when_the_rfi_changes() -> None:
 def test_files_that_are_not_here_yet_are_counted() -> None:
     record = rfi_record(files=("801",))
     assert [file.procore_id for file in record.files] == ["801"]
-    assert record.extras["files_pending"] == 2
+    assert record.extras.get("files_pending") == 2
 
 
 def test_nothing_is_pending_once_every_file_is_here() -> None:

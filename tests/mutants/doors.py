@@ -2,8 +2,11 @@
 
 from tests.mutants.defect import Defect
 
+LANES = "services/kafka/lanes.py"
 GATEWAY = "webhook_gateway/app.py"
 T_HTTP = "tests/gateway/test_gateway_http.py::test_"
+T_LANES = "tests/services_kafka/test_lanes.py::test_"
+T_TELLS = "tests/test_what_gives_nothing_away.py::test_"
 T_SEAL = "tests/token_service/test_sealing.py::test_"
 T_CONSENT = "tests/token_service/test_consent.py::test_"
 T_REFRESH = "tests/token_service/test_refreshing.py::test_"
@@ -60,6 +63,20 @@ DEFECTS = (
         "authentic |= hmac.compare_digest(expected, signature)",
         "authentic |= len(expected) == len(signature)",
         T_HTTP + "an_event_that_part3_did_not_sign_so_is_refused",
+    ),
+    Defect(
+        "part3-signature-compared-with-equals",
+        "webhook_gateway/part3.py",
+        "authentic |= hmac.compare_digest(expected, signature)",
+        "authentic |= expected == signature",
+        T_TELLS + "a_secret_is_compared_in_constant_time",
+    ),
+    Defect(
+        "form-token-compared-with-equals",
+        "token_service/public/csrf.py",
+        'if not hmac.compare_digest(expected.encode(), sent.encode("utf-8", "replace")):',
+        "if expected != sent:",
+        T_TELLS + "a_secret_is_compared_in_constant_time",
     ),
     Defect(
         "waiting-caller-told-too-soon",
@@ -158,17 +175,53 @@ DEFECTS = (
     ),
     Defect(
         "offset-committed-over-unfinished-work",
-        "services/kafka/lanes.py",
+        LANES,
         "            if await self._handle_in_the_end(batch):\n",
         "            self.next_offset = batch[-1].offset + 1\n"
         "            if await self._handle_in_the_end(batch):\n",
-        "tests/services_kafka/test_lanes.py::test_what_is_under_way_is_not_committed",
+        T_LANES + "what_is_under_way_is_not_committed",
+    ),
+    Defect(
+        "failed-batch-passed-over",
+        LANES,
+        "wait_s=round(wait_s, 1))\n",
+        "wait_s=round(wait_s, 1))\n                return True\n",
+        T_LANES + "a_batch_that_fails_comes_again_and_is_not_committed_before",
+    ),
+    Defect(
+        "failed-batch-committed-at-the-end",
+        LANES,
+        "                return False\n            pause_s",
+        "                return True\n            pause_s",
+        T_LANES + "what_failed_until_its_lane_was_closed_is_not_committed",
+    ),
+    Defect(
+        "worker-not-drained-on-sigterm",
+        "services/kafka/consumer.py",
+        "            await self.give_up(list(self._lanes), within_s=self._how.stop_s)\n",
+        "",
+        "tests/services_kafka/test_stopping.py::test_"
+        "a_consumer_that_is_told_to_stop_finishes_its_batch_and_commits_it",
+    ),
+    Defect(
+        "address-of-a-call-in-the-log",
+        "services/telemetry.py",
+        'NOISY = ("httpx2", ',
+        "NOISY = (",
+        T_TELLS + "no_line_tells_the_address_that_a_client_called",
+    ),
+    Defect(
+        "secret-in-a-log-line",
+        "services/telemetry.py",
+        '            event[name] = "***"\n',
+        "            pass\n",
+        T_TELLS + "a_field_that_is_called_a_secret_is_covered",
     ),
     Defect(
         "rebalance-not-drained",
-        "services/kafka/lanes.py",
+        LANES,
         "        done, _ = await asyncio.wait([self._task], timeout=within_s)\n",
         "        done, _ = await asyncio.wait([self._task], timeout=0)\n",
-        "tests/services_kafka/test_lanes.py::test_a_lane_that_is_closed_finishes_its_batch",
+        T_LANES + "a_lane_that_is_closed_finishes_its_batch",
     ),
 )

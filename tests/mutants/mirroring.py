@@ -24,6 +24,21 @@ DEFECTS = (
         T_SETTLING + "a_reply_is_answered_by_the_look_that_shows_it",
     ),
     Defect(
+        "echo-of-our-reply-not-recognised",
+        "sync_worker/consume.py",
+        "    AND $3 = 'create')\n",
+        "    AND $3 = 'none')\n",
+        "tests/inbound/test_intake_postgres.py::test_"
+        "the_echo_of_a_reply_that_we_delivered_lists_nothing",
+    ),
+    Defect(
+        "equal-record-put-again",
+        "sync_worker/inbound/mirror.py",
+        "if record.content_version == before.content_version:",
+        "if record.content_version == before.content_version and source is None:",
+        "tests/worker/test_mirror.py::test_an_equal_record_is_not_put_again",
+    ),
+    Defect(
         "recycled-by-404-alone",
         "sync_worker/inbound/recycling.py",
         "return ids if key.procore_id in ids else None",
@@ -85,7 +100,7 @@ DEFECTS = (
         "sync_worker/completeness/judging.py",
         "    if kept != held:\n",
         "    if kept.title != held.title:\n",
-        "tests/worker/test_comparing.py::test_what_part3_lost_or_holds_otherwise_is_put_again",
+        "tests/worker/test_judging.py::test_a_record_that_part3_holds_otherwise_in_any_field_differs",
     ),
     Defect(
         "comparison-blind-to-lost-files",

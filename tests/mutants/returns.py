@@ -11,6 +11,7 @@ T_INTENTS = "tests/outbound/test_intents.py::test_"
 T_CHECK = "tests/outbound/test_check_return.py::test_"
 T_DELIVER = "tests/outbound/test_delivering.py::test_"
 T_CONTRACT = "tests/outbound/test_intents_contract.py::test_"
+T_WORDS = "tests/outbound/test_words_and_markers.py::test_"
 T_RULE = "tests/dispositions/test_disposition_rule.py::test_"
 
 DEFECTS = (
@@ -54,7 +55,7 @@ DEFECTS = (
         SENDING,
         "            await self._intents.arm(intent, fence, self._quiet_s, response)\n",
         "",
-        T_DELIVER + "a_lost_answer_is_found_by_its_marker_and_not_sent_again",
+        T_DELIVER + "what_leaves_is_noted_as_sending_before",
     ),
     Defect(
         "lease-without-fence",
@@ -70,6 +71,13 @@ DEFECTS = (
         "me = await self._author_in_procore(answer)",
         "me = tie.reader_user_id",
         T_DELIVER + "without_a_grant_it_waits_for_its_author_and_then_goes_by_itself",
+    ),
+    Defect(
+        "anothers-grant-for-the-calls",
+        "sync_worker/outbound/errand.py",
+        "return self.answer.author.user_id",
+        "return self.tie.reader_user_id",
+        T_DELIVER + "every_call_is_made_under_the_authors_own_grant",
     ),
     Defect(
         "adopts-a-quotation",
@@ -97,14 +105,28 @@ DEFECTS = (
         "sync_worker/outbound/marker.py",
         "return text is not None and marker in MARKER.findall(text)",
         "return text is not None and marker in text",
-        "tests/outbound/test_words_and_markers.py::test_a_marker_is_found_as_a_word_only",
+        T_WORDS + "a_marker_is_found_as_a_word_only",
+    ),
+    Defect(
+        "marker-not-written-in-a-reply",
+        "sync_worker/outbound/compose.py",
+        'body = f"{paragraphs(text)}<p>{line}</p>"',
+        "body = paragraphs(text)",
+        T_WORDS + "the_marker_is_the_last_line_people_see",
+    ),
+    Defect(
+        "marker-not-written-in-a-comment",
+        "sync_worker/outbound/compose.py",
+        'body = f"{text.rstrip()}\\n\\n{line}" if text.strip() else line',
+        "body = text.rstrip()",
+        T_DELIVER + "a_response_arrives_with_its_code_comment_and_cover_page",
     ),
     Defect(
         "read-back-skipped",
         "sync_worker/outbound/read_back.py",
         "if words_of_html(reply.html) != words_of_html(sent.body):",
         "if not words_of_html(reply.html):",
-        T_DELIVER + "a_reply_that_reads_back_different_is_not_called_delivered",
+        T_WORDS + "other_words_do_not_read_back_equal",
     ),
     Defect(
         "stale-read-is-final",
@@ -127,6 +149,13 @@ DEFECTS = (
         "if row is not None and has_answered(row):",
         "if row is not None and has_answered(row) and not answer.confirmed_despite:",
         T_CHECK + "a_response_given_in_procore_is_never_overwritten_even_when_confirmed",
+    ),
+    Defect(
+        "own-reply-taken-for-one-given-in-procore",
+        CHECK,
+        "return reply.id in ours or MARKER.search(reply.html) is not None",
+        "return reply.id in ours",
+        T_CHECK + "replies_that_are_not_the_authors_own_words_in_procore_hold_nothing",
     ),
     Defect(
         "stale-question-answered",

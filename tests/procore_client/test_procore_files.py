@@ -90,6 +90,7 @@ async def test_redirects_in_circles_end(tmp_path: Path) -> None:
         httpx2.Response(
             200, content=b"<html>expired</html>", headers={"content-type": "text/html"}
         ),
+        httpx2.Response(200, content=b"Expired.", headers={"content-type": "text/html"}),
         pdf(b""),
         httpx2.Response(403, content=b"<Error>expired</Error>"),
         httpx2.Response(500),

@@ -146,6 +146,7 @@ async def test_what_went_after_the_person_had_looked_is_not_confirmed(bench: Ben
     await bench.looked("rfi", "9")
     await confirm(bench, until)
     await looked_to_the_end(bench)
+    await bench.looked("rfi", "9")
     assert sorted(removed(bench), key=int) == ids
     assert await held(bench) == ["9"]
 
