@@ -14,6 +14,7 @@ from connector.pausing import drain, pause, resume
 from connector.preparing import migrate, topics
 from connector.replaying import replay
 from connector.reporting import status
+from connector.revoking import revoke_all
 from connector.rotating import rotate
 from connector.waiting import wait
 
@@ -47,6 +48,7 @@ COMMANDS = (
     export,
     rotate,
     audit,
+    revoke_all,
     completion,
     demo,
 )

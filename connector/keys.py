@@ -13,6 +13,7 @@ SEALED_BY = """
 SELECT key_id, count(*) AS uses FROM (
   SELECT key_id FROM authority.grants
   UNION ALL SELECT key_id FROM authority.pending_grants
+  UNION ALL SELECT key_id FROM authority.revoked_grants WHERE due_at IS NOT NULL
 ) sealed GROUP BY key_id
 """
 HOOKS_BY = """

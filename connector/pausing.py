@@ -1,10 +1,8 @@
 """`connector pause`, `resume` and `drain`: let work rest in its rows, and let it go on in order."""
 
 import asyncio
-import getpass
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import click
@@ -13,11 +11,11 @@ from rich.progress import Progress
 
 from connector.reaching import ask_postgres
 from connector.scopes import Scope, directions_of, scope_of, scoped
+from connector.speaking import BY, REASON
 from services.pauses import Direction, Pauses, read_pauses
 from services.postgres import Postgres, Queries
 
 STEP_S = 1.0
-LONGEST_REASON = 200
 
 # Whoever connects a project at this moment reads the pauses too: they wait for us, or we for them.
 LOCK = "LOCK TABLE mirror.pauses IN ACCESS EXCLUSIVE MODE"
@@ -86,32 +84,6 @@ class Order:
     directions: Sequence[Direction]
     by: str
     reason: str
-
-
-def _whom(context: click.Context, parameter: click.Parameter, given: str | None) -> str:
-    """Name the operator: as they say, else as they are logged in here."""
-    del context, parameter
-    if given:
-        return given
-    with suppress(OSError, KeyError):  # a container's user often has no name
-        return getpass.getuser()
-    raise click.BadParameter("this login has no name: say who you are")
-
-
-def _reason(context: click.Context, parameter: click.Parameter, given: str) -> str:
-    del context, parameter
-    said = " ".join(given.split())
-    if not 0 < len(said) <= LONGEST_REASON:
-        raise click.BadParameter(f"write 1 to {LONGEST_REASON} characters: project teams read it")
-    return said
-
-
-REASON = click.option(
-    "--reason", required=True, callback=_reason, help="Why; project teams read it."
-)
-BY = click.option(
-    "--by", callback=_whom, metavar="NAME", help="Who you are. Default: your login here."
-)
 
 
 @click.command()

@@ -93,6 +93,26 @@ class AuthorizationsRequest(msgspec.Struct, frozen=True, kw_only=True):
     user_ids: tuple[str, ...]
 
 
+class RevocationRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Revoke people's grants in an incident: everybody's, or those of one person or company."""
+
+    by: str  # which operator
+    reason: str  # those whose grants end read it
+    user_id: str | None = None  # Part3's
+    company_id: str | None = None  # Procore's: of all who read or return in its projects
+    act: bool = False  # false: only count
+
+
+class Revocation(msgspec.Struct, frozen=True, kw_only=True):
+    """What an order to revoke covers, or has covered."""
+
+    grants: int
+    unchosen: int  # accounts that people came back with and have not decided on
+    projects: int  # connected, and read with one of these grants
+    waiting: int  # revoked here, by this or earlier orders, and Procore is yet to be told
+    revoked: bool = False
+
+
 class GrantProblem(msgspec.Struct, frozen=True, kw_only=True):
     """RFC 9457 problem with a code of ours."""
 

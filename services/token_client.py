@@ -20,6 +20,8 @@ from schemas.connections import (
     Connection,
     ConnectionPage,
     GrantProblem,
+    Revocation,
+    RevocationRequest,
 )
 from schemas.dispositions import DispositionMap
 from services.errors import TryLater
@@ -156,6 +158,11 @@ class TokenClient:
             raise _grant_refused(project_id, answer)
         found = _read(answer, dict)
         return str(found.get("state", "ok"))
+
+    async def revoke(self, asked: RevocationRequest) -> Revocation:
+        """Count or revoke people's grants; to be carried out twice is harmless. Raises TryLater."""
+        body = {"content": msgspec.json.encode(asked)}
+        return _read(await self._ask("POST", "/internal/revocations", **body), Revocation)
 
     async def _fetch(self, user_id: str, *, rejected: str | None) -> AccessToken:
         asked = {"user_id": user_id} | ({"rejected": rejected} if rejected else {})

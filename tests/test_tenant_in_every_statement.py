@@ -55,6 +55,8 @@ SERVE_ALL = {
     "sync_worker/outbound/delivery_store.py inline": "when the next delivery is due, of all",
     "sync_worker/sweep_store.py FREE_OWN": "a worker frees what its earlier life held",
     "sync_worker/measures.py COUNT_HELD": "counts for operators, without a project in them",
+    "token_service/grants/incident.py LIST_OF_COMPANY": "operators: a company in an incident",
+    "token_service/grants/incident.py TAKE_DUE": "each is revoked at Procore for its owner",
     "connector/pausing.py PAUSE": "operators: a scope, which may be a company or everything",
     "connector/pausing.py RESUME": "operators: a scope, which may be a company or everything",
     "sync_worker/outbound/marker.py KEEP_INSTALL_KEY": "the installation's own key",

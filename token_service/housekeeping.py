@@ -11,6 +11,7 @@ import structlog
 from services.errors import NeedsPerson, TryLater
 from token_service.connections.store import ConnectionStore
 from token_service.grants.access import AccessTokens
+from token_service.grants.incident import Revocations
 from token_service.grants.people import Grants
 from token_service.grants.store import GrantStore
 from token_service.public.sessions import SessionStore
@@ -40,6 +41,7 @@ class Housekeeping:
         store: GrantStore,
         tokens: AccessTokens,
         grants: Grants,
+        revocations: Revocations,
         connections: ConnectionStore,
         sessions: SessionStore,
         measure: Callable[[], Awaitable[object]],
@@ -54,6 +56,7 @@ class Housekeeping:
         self._duties = (
             Duty("clock", 30.0, read_clock),
             Duty("measures", 15.0, measure),
+            Duty("revocations", STEP_S, revocations.tell_procore),
             Duty("connections", 15.0, connections.clean_up),
             Duty("unchosen_grants", 60.0, self.tidy_grants),
             Duty("ended_visits", 300.0, sessions.forget_ended),

@@ -28,6 +28,7 @@ from token_service.connections.store import ConnectionStore
 from token_service.grants.access import AccessTokens
 from token_service.grants.consent import Consents
 from token_service.grants.homecoming import Homecoming
+from token_service.grants.incident import Revocations
 from token_service.grants.pending import PendingGrants
 from token_service.grants.people import Grants
 from token_service.grants.refresh import Refresher, RefreshLimits
@@ -89,6 +90,7 @@ class _GrantParts:
     tokens: AccessTokens
     pending: PendingGrants
     revoking: Revoking
+    revocations: Revocations
     oauth: ProcoreOAuth
     audit: Audit
     issuer: str
@@ -144,11 +146,13 @@ def assemble(settings: Settings, outside: Outside) -> Services:
             callers=Callers(settings.internal_keys, now=clock),
             measures=measures,
             rates=HandOutRates(measures.asked_often.add),
+            revocations=grants.revocations,
         ),
         housekeeping=Housekeeping(
             store=grants.store,
             tokens=grants.tokens,
             grants=people,
+            revocations=grants.revocations,
             connections=connections,
             sessions=sessions,
             measure=partial(measures.read, outside.database),
@@ -192,6 +196,7 @@ def _grant_parts(
         tokens=AccessTokens(store, refresher, audit),
         pending=PendingGrants(outside.database, sealer),
         revoking=Revoking(store, oauth),
+        revocations=Revocations(outside.database, sealer, oauth, issuer),
         oauth=oauth,
         audit=audit,
         issuer=issuer,

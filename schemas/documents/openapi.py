@@ -12,6 +12,8 @@ from schemas.connections import (
     AuthorizationsRequest,
     ConnectionPage,
     GrantProblem,
+    Revocation,
+    RevocationRequest,
 )
 from schemas.dispositions import DispositionMap
 from schemas.documents.json_schemas import components
@@ -154,6 +156,8 @@ def internal() -> dict[str, Any]:
         ConnectionPage,
         DispositionMap,
         GrantProblem,
+        Revocation,
+        RevocationRequest,
     )
     one = "/internal/connections/{project_id}"
     after = {"name": "updated_after", "in": "query", "schema": {**TEXT, "format": "date-time"}}
@@ -175,6 +179,11 @@ def internal() -> dict[str, Any]:
         one: _get("A project's connection.", "Connection", [_path("project_id")]),
         f"{one}/dispositions": _get(
             "What the project's parties agreed on.", "DispositionMap", [_path("project_id")]
+        ),
+        "/internal/revocations": _post(
+            "Revoke people's grants, or count them; for operators alone.",
+            "Revocation",
+            body="RevocationRequest",
         ),
         f"{one}/hook": _post("Compare the project's hook, and mend it.", HOOK_STATE, path=True),
     }
@@ -199,7 +208,8 @@ def _answers(shape: str | dict[str, Any]) -> dict[str, Any]:
     problems = {
         400: "It cannot be read; says what about it.",
         401: "Who calls is not known.",
-        403: "An operator asks for an access token, and has a key of their own.",
+        403: "Not for this caller: operators with a key of their own get no access token, and "
+        "workers revoke nothing.",
         404: "There is none: not_found, not_authorized.",
         409: "A person has to do something first: needs_reauthorization and the like.",
         413: "The request is too long.",

@@ -232,3 +232,13 @@ def mark_lost(db: Database, user_id: str, version: int, reason: str) -> list[Row
     db.grants_lost[user_id] += 1
     db.grants.change(user_id, state="needs_reauthorization", reason=reason, **NO_LEASE)
     return [{"user_id": user_id}]
+
+
+@answers(sql.REVOKED)
+def revoked(db: Database, user_id: str) -> list[Row]:
+    return []  # no operator in these histories
+
+
+@answers(sql.AUTHORIZED_AGAIN)
+def authorized_again(db: Database, user_id: str) -> list[Row]:
+    return []

@@ -5,7 +5,14 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import quote
 
-from schemas.connections import AccessToken, Authorization, Authorizations, Connection
+from schemas.connections import (
+    AccessToken,
+    Authorization,
+    Authorizations,
+    Connection,
+    Revocation,
+    RevocationRequest,
+)
 from schemas.connections import ConnectionPage as Connections
 from schemas.dispositions import DispositionMap
 from services.errors import NeedsPerson, TryLater
@@ -137,6 +144,11 @@ class FakeDispositions:
         return DispositionMap(project_id="p-1", procore_project_id="9007199254740993")
 
 
+class FakeRevocations:
+    async def order(self, asked: RevocationRequest) -> Revocation:
+        return Revocation(grants=2, unchosen=0, projects=1, waiting=0, revoked=asked.act)
+
+
 def _away(project_id: str) -> None:
     if project_id == "p-away":
         raise TryLater("PostgreSQL does not answer", reason="postgres_down")
@@ -151,13 +163,14 @@ def internal() -> AsgiApp:
         callers=Callers(SERVICE_KEYS),
         measures=measures,
         rates=HandOutRates(measures.asked_often.add),
+        revocations=cast("Any", FakeRevocations()),
     )
     return cast("AsgiApp", internal_app(api, Health({})))
 
 
 def service_callers() -> list[Headers]:
-    token = issue_service_token(SERVICE_KEYS, "sync_worker")
-    return [{"Authorization": f"Bearer {one}"} for one in (token, token, "made-up")]
+    known = [issue_service_token(SERVICE_KEYS, one) for one in ("sync_worker", "operator")]
+    return [{"Authorization": f"Bearer {one}"} for one in (*known, "made-up")]
 
 
 def observed(*, away: bool) -> AsgiApp:

@@ -305,3 +305,18 @@ async def test_what_the_contract_names_answers_on_every_port(operated: Site) -> 
             shown = await http.get(f"http://127.0.0.1:{port}/metrics")
             assert shown.status_code == 200
             assert "# HELP connector_" in shown.text
+
+
+async def test_a_revocation_counts_first_and_then_ends_them_here_and_at_procore(
+    operated: Site,
+) -> None:
+    why = ("revoke-all", "--reason", "a laptop was stolen", "--by", "Dana")
+    asked = await operate(operated, *why)
+    assert asked.code == 0, asked.said
+    assert "Nothing was changed" in asked.out
+    ended = await operate(operated, *why, "--yes")
+    assert ended.code == 0, ended.said
+    assert "Procore has been told of all." in ended.out
+    again = await operate(operated, *why, "--yes")
+    assert again.code == 0
+    assert "Nothing is to be revoked." in again.out

@@ -20,6 +20,7 @@ from token_service.public.ports import (
     ConnectionView,
     Decider,
     Decision,
+    EndedByOperators,
     GrantView,
     Order,
     OtherAccount,
@@ -67,6 +68,7 @@ class FakeGrants:
     def __init__(self) -> None:
         self.by_user: dict[str, GrantView] = {}
         self.others: dict[str, GrantView] = {}
+        self.ended_of: dict[str, EndedByOperators] = {}
 
     def authorize(self, user_id: str, name: str, login: str) -> None:
         self.by_user[user_id] = GrantView(
@@ -82,6 +84,9 @@ class FakeGrants:
 
     async def view(self, user_id: str) -> GrantView | None:
         return self.by_user.get(user_id)
+
+    async def ended(self, user_id: str) -> EndedByOperators | None:
+        return self.ended_of.get(user_id)
 
     async def revoke(self, user_id: str) -> None:
         self.by_user.pop(user_id, None)

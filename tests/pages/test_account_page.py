@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.pages.fakes import GINA, World
 from tests.pages.reading import Visitor
+from token_service.public.ports import EndedByOperators
 
 pytestmark = pytest.mark.postgres
 PAGE = "/account/integrations"
@@ -37,6 +39,17 @@ async def test_a_lapsed_grant_says_so_and_offers_authorize(gina: Visitor, world:
     assert "Needs reauthorization" in gina.text
     assert "no longer accepts" in gina.alert
     assert "Authorize" in gina.buttons
+
+
+async def test_a_grant_that_operators_ended_says_when_and_why(gina: Visitor, world: World) -> None:
+    del world.grants.by_user[GINA.user_id]
+    at = datetime(2026, 11, 28, 9, 5, tzinfo=UTC)
+    world.grants.ended_of[GINA.user_id] = EndedByOperators(at, "A key leaked <b>today</b>")
+    await gina.open(PAGE)
+    assert gina.main("data-state") == "needs_reauthorization"
+    assert "ended your authorization on 28 Nov 2026, 09:05 UTC" in gina.alert
+    assert "A key leaked <b>today</b>" in gina.alert  # as text
+    assert gina.buttons == ["Authorize"]
 
 
 async def test_disconnect_asks_once_more_and_then_takes_the_grant_back(

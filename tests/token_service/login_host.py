@@ -36,6 +36,7 @@ class LoginHost:
     refusals: int = 0
     exchanges: list[str] = field(default_factory=list)
     revoked: list[str] = field(default_factory=list)
+    refuses_revocations: bool = False
     spent: asyncio.Event = field(default_factory=asyncio.Event)
     forms: list[dict[str, str]] = field(default_factory=list)
 
@@ -108,6 +109,8 @@ class LoginHost:
 
     def revoke(self, form: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
         token = form["token"]
+        if self.refuses_revocations:
+            return 503, b"", {}
         self.revoked.append(token)
         for one in (token, self.pairs.get(token, "")):
             self.refresh_tokens.pop(one, None)

@@ -18,6 +18,7 @@ from token_service.internal.rates import MOST, WINDOW_S, HandOutRates
 pytestmark = pytest.mark.postgres
 CALLS = [
     ("POST", "/internal/access-tokens"),
+    ("POST", "/internal/revocations"),
     ("GET", "/internal/connections"),
     ("GET", "/internal/connections/p-1"),
     ("GET", "/internal/connections/p-1/dispositions"),

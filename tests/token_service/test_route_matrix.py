@@ -37,6 +37,7 @@ OWN_OR_NOBODYS = {
 INTERNAL = {
     "POST /internal/access-tokens",
     "POST /internal/authorizations",
+    "POST /internal/revocations",
     "GET /internal/connections",
     "GET /internal/connections/{project_id}",
     "GET /internal/connections/{project_id}/dispositions",
@@ -54,7 +55,14 @@ FOREIGN = (
     "\u2025",
     "p" * 300,
 )
-TABLES = ("grants", "connections", "dispositions", "hook_removals", "pending_grants")
+TABLES = (
+    "grants",
+    "connections",
+    "dispositions",
+    "hook_removals",
+    "pending_grants",
+    "revoked_grants",
+)
 GUARDS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",

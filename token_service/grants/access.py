@@ -120,6 +120,8 @@ class AccessTokens:
         while True:
             grant = await self._store.read(user_id)
             if grant is None:
+                if await self._store.revoked(user_id) is not None:
+                    raise NeedsReauthorization(user_id)
                 raise NotAuthorized(user_id)
             step = next_step(grant, rejected)
             if isinstance(step, UseStored):

@@ -8,7 +8,7 @@ from token_service.audit import Entry, write_entry
 from token_service.grants.pending import PendingGrants
 from token_service.grants.revoking import Revoking
 from token_service.grants.store import GrantStore
-from token_service.public.ports import GrantView, OtherAccount, Session
+from token_service.public.ports import EndedByOperators, GrantView, OtherAccount, Session
 from token_service.visits import choice_key
 
 REVOKE_TRIES = 3
@@ -39,6 +39,11 @@ class Grants:
             procore_login=grant.procore_login or None,
             authorized_at=grant.authorized_at,
         )
+
+    async def ended(self, user_id: str) -> EndedByOperators | None:
+        """Return when and why operators ended a person's grant, until they authorize again."""
+        revoked = await self._store.revoked(user_id)
+        return None if revoked is None else EndedByOperators(revoked.at, revoked.reason)
 
     async def revoke(self, user_id: str) -> None:
         """Tell Procore and forget; once more is harmless.

@@ -152,6 +152,14 @@ WHERE user_id = $1 AND version = $2 AND key_id = $3 RETURNING user_id
 FORGET_ATTEMPTS = """
 DELETE FROM authority.refresh_attempts WHERE started_at < now() - make_interval(days => $1)
 """
+REVOKED = """
+SELECT revoked_at, reason FROM authority.revoked_grants
+WHERE user_id = $1 AND NOT authorized_again ORDER BY id DESC LIMIT 1
+"""
+AUTHORIZED_AGAIN = """
+UPDATE authority.revoked_grants SET authorized_again = true
+WHERE user_id = $1 AND NOT authorized_again
+"""
 DELETE_GRANT = "DELETE FROM authority.grants WHERE user_id = $1 AND version = $2 RETURNING user_id"
 
 
@@ -192,6 +200,14 @@ class SealedPair:
             self.lasts_s,
             self.expires_at,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """Operators ended a person's grant, who has not authorized again since."""
+
+    at: datetime
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +291,12 @@ class GrantStore:
             self._issuer,
             *pair.values,
         )
+        await database.execute(AUTHORIZED_AGAIN, user_id)
+
+    async def revoked(self, user_id: str) -> Revoked | None:
+        """Return when and why operators ended a person's grant, until they authorize again."""
+        row = await self._database.fetchrow(REVOKED, user_id)
+        return None if row is None else Revoked(row["revoked_at"], row["reason"])
 
     async def take_lease(
         self, grant: Grant, owner: str, lasts_s: float, *, last_try: bool

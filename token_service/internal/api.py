@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from schemas.connections import AccessTokenRequest, AuthorizationsRequest
+from schemas.connections import AccessTokenRequest, AuthorizationsRequest, RevocationRequest
 from services.errors import NeedsPerson, TryLater
 from services.health import Health, health_routes
 from services.service_tokens import BadToken
@@ -23,6 +23,7 @@ from token_service.connections.agreements import DispositionStore
 from token_service.connections.shapes import BadCursor
 from token_service.connections.store import ConnectionStore
 from token_service.grants.access import AccessTokens
+from token_service.grants.incident import Revocations
 from token_service.internal.callers import Callers
 from token_service.internal.problems import answer, problem, seconds_until
 from token_service.internal.rates import HandOutRates
@@ -57,6 +58,7 @@ class InternalApi:
     callers: Callers
     measures: Measures
     rates: HandOutRates
+    revocations: Revocations
 
     async def hand_out(self, request: Request, caller: str) -> Response:
         """Answer with one person's access token."""
@@ -111,6 +113,18 @@ class InternalApi:
         agreed = await self.dispositions.map_of(project_id)
         return _no_connection() if agreed is None else answer(agreed)
 
+    async def revoke(self, request: Request, caller: str) -> Response:
+        """Count or revoke people's grants, for operators alone."""
+        asked = await _read_body(request, RevocationRequest, '{"by": "…", "reason": "…"}')
+        if caller != "operator":
+            return problem(403, "not_for_this_caller")
+        for word in (asked.by, asked.reason, asked.user_id, asked.company_id):
+            if word is not None:
+                _id_of(word)
+        if asked.user_id is not None and asked.company_id is not None:
+            raise Malformed("a person or a company, not both")
+        return answer(await self.revocations.order(asked))
+
     def guarded(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """Let known callers in, and turn what is raised into problems."""
 
@@ -144,6 +158,7 @@ def internal_app(api: InternalApi, health: Health) -> Starlette:
         routes=[
             Route("/internal/access-tokens", api.guarded(api.hand_out), methods=["POST"]),
             Route("/internal/authorizations", api.guarded(api.list_authorized), methods=["POST"]),
+            Route("/internal/revocations", api.guarded(api.revoke), methods=["POST"]),
             Route("/internal/connections", api.guarded(api.list_connections), methods=["GET"]),
             Route(one, api.guarded(api.show_connection), methods=["GET"]),
             Route(f"{one}/dispositions", api.guarded(api.show_dispositions), methods=["GET"]),

@@ -59,11 +59,22 @@ class OtherAccount:
     procore_login: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class EndedByOperators:
+    """Whoever runs the connector ended somebody's authorization, in an incident."""
+
+    at: datetime
+    reason: str
+
+
 class Grants(Protocol):
     """People's authorizations."""
 
     async def view(self, user_id: str) -> GrantView | None:
         """Return a person's grant, or None when there is none."""
+
+    async def ended(self, user_id: str) -> EndedByOperators | None:
+        """Return when and why operators ended a person's grant, until they authorize again."""
 
     async def revoke(self, user_id: str) -> None:
         """Tell Procore and forget; once more is harmless. Raises TryLater."""

@@ -81,7 +81,8 @@ async def show_account(desk: Desk, request: Request) -> Response:
     session = await signed_in(desk, request)
     grant = await desk.ports.grants.view(session.user_id)
     owned = await desk.ports.connections.owned_by(session.user_id)
-    state = grant.state if grant else "not_authorized"
+    ended = None if grant else await desk.ports.grants.ended(session.user_id)
+    state = grant.state if grant else "needs_reauthorization" if ended else "not_authorized"
     notice = NOTICES.get(request.query_params.get("notice", ""))
     asking = grant is not None and request.query_params.get("ask") == "disconnect"
     return desk.pages.page(
@@ -89,6 +90,7 @@ async def show_account(desk: Desk, request: Request) -> Response:
         session,
         state=state,
         grant=grant,
+        ended=ended,
         asking=asking,
         owned=len(owned),
         projects=used_in(owned),
