@@ -28,6 +28,9 @@ class ProjectFigures:
     oldest_held_words: str | None
     last_sweep_at: datetime | None
     pauses: Pauses
+    hook_fault: str | None
+    markers_wrong: int
+    marker_words: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,23 @@ def health_of(project: ProjectFigures) -> Health:
         failing=failing,
         pending=project.looks_due + project.records_with_files_pending + project.returns_waiting,
     )
-    return Health(word, _next_step(word, project, failing))
+    steps = (_next_step(word, project, failing), *faults_of(project))
+    return Health(word, " ".join(step for step in steps if step))
+
+
+def faults_of(project: ProjectFigures) -> tuple[str, ...]:
+    """Say what of a project's is broken beside its health: its hook, and returns in Procore."""
+    if project.state != "active":
+        return ()
+    faults = []
+    if project.hook_fault is not None:
+        faults.append(f"Its webhook could not be compared or mended: {project.hook_fault}")
+    if project.markers_wrong:
+        faults.append(
+            project.marker_words
+            or f"{project.markers_wrong} returns do not stand in Procore exactly once."
+        )
+    return tuple(faults)
 
 
 def _paused(project: ProjectFigures) -> bool:

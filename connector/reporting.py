@@ -10,7 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from connector.health import ProjectFigures, health_of
+from connector.health import ProjectFigures, faults_of, health_of
 from connector.reaching import ask_postgres
 from services.pauses import read_pauses
 from services.postgres import Postgres
@@ -40,8 +40,18 @@ SELECT p.project_id, p.state, p.attention_message, p.to_part3_paused, p.to_proco
   (SELECT count(*) FROM mirror.records r
     WHERE r.project_id = p.project_id AND r.files_pending > 0) AS records_with_files_pending,
   d.held AS returns_held, d.waiting AS returns_waiting, d.delivered AS returns_delivered,
-  d.oldest_held_words
+  d.oldest_held_words,
+  CASE WHEN p.hook_state = 'unchecked' THEN coalesce(p.hook_message, '') END AS hook_fault,
+  m.wrong AS markers_wrong,
+  CASE WHEN m.wrong > 0 THEN (SELECT a.words FROM mirror.activity a
+    WHERE a.project_id = p.project_id
+      AND a.event IN ('audit.marker_missing', 'audit.marker_doubled')
+    ORDER BY a.id DESC LIMIT 1) END AS marker_words
 FROM mirror.projects p
+CROSS JOIN LATERAL (
+  SELECT coalesce(sum(c.markers_wrong), 0)::int AS wrong
+  FROM mirror.comparisons c WHERE c.project_id = p.project_id
+) m
 CROSS JOIN LATERAL (
   SELECT count(*) FILTER (WHERE state = 'held') AS held,
     count(*) FILTER (WHERE state IN ('new', 'sending', 'waiting')) AS waiting,
@@ -140,6 +150,8 @@ def _print_one(project: ProjectFigures) -> None:
     }
     if project.failing_words:
         lines["why it failed"] = project.failing_words
+    if faults := faults_of(project):
+        lines["broken"] = " ".join(faults)
     width = max(map(len, lines)) + 2
     for name, words in lines.items():
         click.echo(f"{name + ':':{width}}{words}")

@@ -24,7 +24,7 @@ from schemas.connections import (
     RevocationRequest,
 )
 from schemas.dispositions import DispositionMap
-from services.errors import TryLater
+from services.errors import NeedsPerson, TryLater
 from services.http_client import Answer, HttpClient, NoAnswer, NotSent
 from services.procore.errors import GrantRefused
 
@@ -150,12 +150,16 @@ class TokenClient:
 
         Raises:
             GrantRefused: the owner's grant does not work.
+            NeedsPerson: Procore refuses the hook, in the token service's own words.
             TryLater: it cannot be said now.
         """
         path = f"/internal/connections/{quote(project_id, safe='')}/hook"
         answer = await self._ask("POST", path)
         if answer.status == CONFLICT:
-            raise _grant_refused(project_id, answer)
+            refused = _grant_refused(project_id, answer)
+            if refused.reason != "hook_refused":
+                raise refused
+            raise NeedsPerson(_read(answer, GrantProblem).detail, reason=refused.reason)
         found = _read(answer, dict)
         return str(found.get("state", "ok"))
 

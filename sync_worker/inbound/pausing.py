@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from services.errors import TryLater
 from services.waits import Closed, waiting_on
+from sync_worker.backoff import MOST_DOUBLINGS
 from sync_worker.inbound.look_store import BACKFILL
 
 AWAY = ("part3_down", "procore_down", "token_service_down")
@@ -51,7 +52,8 @@ class Pauses:
         elif error.reason in AWAY:
             self._failures += 1
             if self._failures >= IN_A_ROW:
-                pause_s = min(2.0 ** (self._failures - IN_A_ROW), LONGEST_PAUSE_S)
+                doublings = min(self._failures - IN_A_ROW, MOST_DOUBLINGS)
+                pause_s = min(2.0**doublings, LONGEST_PAUSE_S)
                 self._closed_until = max(self._closed_until, self._now() + pause_s)
                 self._remember(None, error, self._closed_until)
 

@@ -91,6 +91,31 @@ async def test_status_of_one_project_shows_why_it_fails(
     assert "prj_nowhere" in unknown.err
 
 
+async def test_status_names_the_project_whose_hook_failed_or_whose_return_stands_wrong(
+    database: str, rows: asyncpg.Connection
+) -> None:
+    await rows.execute(
+        "UPDATE mirror.projects SET hook_state = 'unchecked', hook_message = 'Procore refuses it.' "
+        "WHERE project_id IN ('prj_well', 'prj_gone')"
+    )
+    await rows.execute(
+        "INSERT INTO mirror.comparisons (project_id, kind, listed_at, markers, markers_wrong) "
+        "VALUES ('prj_stopped', 'rfi', now(), 5, 1), ('prj_stopped', 'submittal', now(), 5, 0)"
+    )
+    await rows.execute(
+        "INSERT INTO mirror.activity (project_id, event, words) VALUES "
+        "('prj_stopped', 'audit.marker_doubled', 'P3-7KQ2M9XR4T stands in Procore more than once.')"
+    )
+    ended = await connector("status", "--json", environment={"DATABASE_URL": database})
+    said = {one["project_id"]: one for one in json.loads(ended.out)["projects"]}
+    assert "Procore refuses it." in said["prj_well"]["next_step"]
+    assert "P3-7KQ2M9XR4T" in said["prj_stopped"]["next_step"]
+    assert said["prj_gone"]["next_step"] == ""  # nothing is mended there any more
+    assert "webhook" not in said["prj_stopped"]["next_step"]
+    one = await connector("status", "prj_well", environment={"DATABASE_URL": database})
+    assert "broken:" in one.out
+
+
 @pytest.mark.parametrize(
     "command", [("status",), ("resync", "prj_well"), ("replay", "--all")], ids=lambda c: c[0]
 )

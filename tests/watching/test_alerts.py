@@ -52,6 +52,10 @@ def jump(name: str, after: int) -> Series:
     return {name: f"0+0x10 {after}+0x50"}
 
 
+def steps(**outcomes: str) -> Series:
+    return {f'connector_looks_total{{outcome="{one}"}}': seen for one, seen in outcomes.items()}
+
+
 DELIVERIES = "connector_gateway_deliveries_total"
 REFRESHES = "connector_token_refreshes_total"
 DEAD = 'connector_gateway_deliveries_total{sender="part3",outcome="dead_letter"}'
@@ -98,6 +102,10 @@ CASES: list[tuple[str, Series, int, set[str]]] = [
     ("a short peak", jump("connector_consumer_lag_records", 5000), 15, set()),
     ("an old sweep", steady("connector_sweep_age_seconds", 7201), 30, {"SweepBehind"}),
     ("a sweep of an hour ago", steady("connector_sweep_age_seconds", 3600), 30, set()),
+    ("Procore away", steps(procore_down="0+1x60"), 40, {"SideAway"}),
+    ("one look fails, others end", steps(procore_down="0+1x60", done="0+1x60"), 40, set()),
+    ("a record that is refused", steps(procore_refused="0+1x60"), 40, set()),
+    ("Part3 away for a moment", steps(part3_down="0+0x20 3+0x40", done="0+1x60"), 40, set()),
     ("overdue retries", steady("connector_retries_due", 101), 30, {"RetriesPileUp"}),
     ("some retries", steady("connector_retries_due", 100), 30, set()),
     (

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
+from services.metrics import Metrics
+from sync_worker.measures import Measures
 from tests.watching.exported import PROGRAMS, ROOT, declared, series
 
 RULES = ROOT / "deploy" / "prometheus" / "rules.yaml"
 BOARDS = sorted((ROOT / "deploy" / "grafana").glob("*.json"))
 NAMED = re.compile(r"\bconnector[_:][a-z0-9_:]+")
+BUCKET = re.compile(r'connector_\w+_bucket\{le="[^"]+"\}')
 ALLOWED_LABELS = frozenset(
     {
         "answer",
@@ -54,6 +57,17 @@ def test_a_question_asks_for_what_is_exported(where: str, question: str) -> None
     named = frozenset(NAMED.findall(question))
     assert named, f"{where} asks for nothing of ours"
     assert named <= series() | RECORDED, where
+
+
+def test_each_bucket_that_a_promise_counts_by_is_there() -> None:
+    """A `le` that no histogram has would let a promise be kept, or broken, for ever."""
+    metrics = Metrics()
+    Measures(metrics, None)  # type: ignore[arg-type] # no database is read
+    shown = metrics.render().decode()
+    wanted = {found for _, question in questions() for found in BUCKET.findall(question)}
+    assert 'connector_notice_age_seconds_bucket{le="30.0"}' in wanted
+    for bucket in wanted:
+        assert f"\n{bucket} " in shown
 
 
 @pytest.mark.parametrize("name", sorted(declared()))

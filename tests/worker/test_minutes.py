@@ -22,7 +22,7 @@ from services.waits import (
     told,
     waiting_on,
 )
-from sync_worker.inbound.pausing import IN_A_ROW, Pauses
+from sync_worker.inbound.pausing import IN_A_ROW, LONGEST_PAUSE_S, Pauses
 from sync_worker.measures import HELD_REASONS, CountedLooks, Measures
 from tests.worker.bench import Bench
 from tests.worker.sides import OWNER, PROJECT, rfi_json
@@ -122,6 +122,13 @@ async def test_a_call_that_waits_for_procores_limit_says_so_and_one_behind_ours_
         await waiting
     assert limited.spent()["rate_limit"] > 0
     assert set(behind.spent()) == {"queue"}
+
+
+def test_an_outage_of_days_goes_on_pausing() -> None:
+    pauses = Pauses(now=lambda: 0.0)
+    for _ in range(3_000):
+        pauses.note("prj_1", 1, TryLater("away", reason="procore_down"))
+    assert pauses.closed_s() == LONGEST_PAUSE_S
 
 
 def test_a_limit_is_the_limit_of_its_project_alone() -> None:
