@@ -3,9 +3,11 @@
 The value is the event's data as JSON. Source: CloudEvents, Kafka Protocol Binding 1.0, section 3.2.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 JSON = b"application/json"
 
@@ -36,22 +38,36 @@ def event_headers(  # noqa: PLR0917 - in the order of the headers; a delivery pa
     event_id: str,
     source: bytes,
     kind: bytes,
-    time: datetime,
+    at: bytes,
     traceparent: str | None,
     content_type: bytes = JSON,
 ) -> list[tuple[str, bytes]]:
-    """Return the Kafka headers of an event; for the arguments see `CloudEvent`."""
+    """Return the Kafka headers of an event; for the arguments see `CloudEvent`.
+
+    `at` is the event's time as RFC 3339 writes it, such as `present_moment()`.
+    """
     headers = [
         SPEC_VERSION,
         ("ce_id", event_id.encode()),
         ("ce_source", source),
         ("ce_type", kind),
-        ("ce_time", time.isoformat().encode()),
+        ("ce_time", at),
         ("content-type", content_type),
     ]
     if traceparent is not None:
         headers.append(("traceparent", traceparent.encode()))
     return headers
+
+
+def present_moment() -> bytes:
+    """Return the present time in UTC as RFC 3339, to the microsecond."""
+    seconds, microseconds = divmod(time.time_ns() // 1_000, 1_000_000)
+    return b"%b.%06d+00:00" % (_second(seconds), microseconds)
+
+
+@lru_cache(maxsize=4)  # writing a time out takes as long as all other headers together
+def _second(seconds: int) -> bytes:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
 
 
 def event_of(headers: Mapping[str, bytes], *, taken_at: datetime) -> CloudEvent | None:

@@ -7,6 +7,7 @@ to know it: `Bearer base64url(HMAC-SHA256(key, "procore/" + project id + "/" + g
 import base64
 import hmac
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import quote
 
 from services.settings import KeyRing
@@ -15,6 +16,7 @@ HOOK_NAMESPACE = "part3-connector"
 """By which Procore tells our webhooks from other apps', the same everywhere: a-z, 0-9, dashes."""
 SECRET_LENGTH = len("Bearer ") + 43  # base64 of 32 bytes without its padding
 NO_SECRET = bytes(SECRET_LENGTH)
+MAX_KNOWN = 8_192  # of about 200 bytes each
 
 
 def hook_secret(key: bytes, project_id: str, generation: int) -> str:
@@ -56,6 +58,7 @@ def _message(project_id: str, generation: int) -> bytes:
     return f"procore/{project_id}/{generation}".encode()
 
 
+@lru_cache(maxsize=MAX_KNOWN)  # also of hooks that are none: asking again never tells which are
 def _secret(key: bytes, message: bytes) -> bytes:
     digest = hmac.digest(key, message, "sha256")
     return b"Bearer " + base64.urlsafe_b64encode(digest)[:-1]

@@ -203,15 +203,8 @@ class Connection(asyncio.Protocol):
         self._start(self._exchange)
 
     def _start(self, exchange: Exchange) -> None:
-        async def run() -> None:
-            try:
-                await exchange.run(self._app)
-            finally:
-                tasks.discard(task)
-
         tasks = self._state.tasks  # uvicorn waits for them when it ends
-        task = self._loop.create_task(run())
-        tasks.add(task)
+        tasks.add(self._loop.create_task(exchange.run(self._app, tasks)))
 
     def _take_body(self, data: bytes) -> bytes:
         exchange = self._exchange

@@ -113,14 +113,23 @@ class Exchange:
 
     # What the application calls.
 
-    async def run(self, app: AsgiApp) -> None:
-        """Let the application answer; a fault of it is logged and answered 500."""
+    async def run(self, app: AsgiApp, running: set[asyncio.Task[None]]) -> None:
+        """Let the application answer; a fault of it is logged and answered 500.
+
+        Args:
+            app: the application.
+            running: tasks under way, which the task that runs this leaves at the end.
+        """
         try:
-            await app(self.scope, self.receive, self.send)
-        except Exception:  # the top of every request: a fault must not end the server
-            log.exception("http.failed", method=self.scope["method"], path=self.scope["path"])
-        if not (self._finished or self.disconnected):
-            await self._answer_fault()
+            try:
+                await app(self.scope, self.receive, self.send)
+            except Exception:  # the top of every request: a fault must not end the server
+                log.exception("http.failed", method=self.scope["method"], path=self.scope["path"])
+            if not (self._finished or self.disconnected):
+                await self._answer_fault()
+        finally:
+            if (task := asyncio.current_task()) is not None:
+                running.discard(task)
 
     async def _answer_fault(self) -> None:
         if self._started:

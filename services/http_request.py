@@ -17,6 +17,7 @@ HOST = re.compile(rb"[0-9A-Za-z._:\[\]-]{1,255}")
 UPGRADE = re.compile(rb"(?i)\r\nupgrade:[^\r\n]*(?=\r\n)")
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 FORMATS = {"1.0", "1.1"}
+FRAMING = frozenset((b"host", b"content-length", b"transfer-encoding", b"expect"))
 Address = tuple[str, int] | None
 
 
@@ -69,6 +70,8 @@ class RequestReader:
     def read_head(self, head: bytes) -> Scope:
         """Return what a whole header, its empty line included, asks for; raise Refused."""
         self._in_body = False
+        if not head.isascii():
+            raise Refused
         if b"pgrade:" in head or b"PGRADE:" in head:
             head = UPGRADE.sub(b"", head)  # we offer no other protocol, so it is as if not asked
         try:
@@ -111,8 +114,11 @@ class RequestReader:
         if self._in_body:
             return  # a trailer of a chunked body
         name = name.lower()
-        if not value.isascii():
-            raise Refused
+        if name in FRAMING:
+            self._note(name, value)
+        self._headers.append((name, value))
+
+    def _note(self, name: bytes, value: bytes) -> None:
         if name == b"host":
             self._hosts += 1
             if HOST.fullmatch(value) is None:
@@ -123,9 +129,8 @@ class RequestReader:
             if value.lower() != b"chunked" or self.is_chunked:
                 raise Refused
             self.is_chunked = True
-        elif name == b"expect":
+        else:
             self.expects_continue = value.lower() == b"100-continue"
-        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Note what the parser forgets once the request is complete."""
@@ -149,7 +154,6 @@ class RequestReader:
             version not in FORMATS
             or self._hosts not in wanted_hosts
             or not url.startswith(b"/")
-            or not url.isascii()
             or b"#" in url
             or (self.is_chunked and version == "1.0")
         ):

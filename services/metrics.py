@@ -1,16 +1,23 @@
 """Metrics with label values known beforehand, so that no stranger can add a time series."""
 
+import time
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import product
+from itertools import accumulate, product
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.gc_collector import GCCollector
-from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 OTHER = "other"
 """Stands for every label value that was not declared."""
@@ -25,21 +32,55 @@ Labels = Mapping[str, Sequence[str]]
 """Label names with every value each may have; `other` is added to them."""
 
 
-class CounterOf:
-    """Counts by declared label values."""
+class CounterOf(Collector):
+    """Counts by declared label values.
 
-    def __init__(self, counter: Counter, labels: Labels) -> None:
-        self._series = {values: counter.labels(*values) for values in _all_values(labels)}
-        self._plain = counter if not labels else None
+    Like `Seconds`, a plain number without the lock and the checks of prometheus_client's own: the
+    programs count on their event loop only, and a delivery pays for what is counted of it.
+    """
+
+    def __init__(self, name: str, meaning: str, labels: Labels) -> None:
+        self._name = name
+        self._meaning = meaning
+        self._labels = labels
         self._known = _known(labels)
+        self._counted = dict.fromkeys(_all_values(labels), 0.0)
+        self._made_at = time.time()
 
     def add(self, *values: str, by: float = 1.0) -> None:
         """Add to the series of these label values, given in the order they were declared."""
-        series = self._plain or self._series.get(values) or self._series[self._other(values)]
-        series.inc(by)
+        if values not in self._counted:
+            values = _declared(values, self._known)
+        self._counted[values] += by
 
-    def _other(self, values: tuple[str, ...]) -> tuple[str, ...]:
-        return _declared(values, self._known)
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Give Prometheus every series, also those that nothing was counted in."""
+        family = CounterMetricFamily(self._name, self._meaning, labels=list(self._labels))
+        for values, number in self._counted.items():
+            family.add_metric(values, number, created=self._made_at)
+        yield family
+
+
+class Seconds(Collector):
+    """A histogram of durations."""
+
+    def __init__(self, name: str, meaning: str, bounds: Sequence[float]) -> None:
+        self._name = name
+        self._meaning = meaning
+        self._bounds = tuple(bounds)
+        self._counted = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count a duration."""
+        self._counted[bisect_left(self._bounds, seconds)] += 1
+        self._sum += seconds
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """Give Prometheus how many durations were at most as long as each bound."""
+        bounds = [*map(floatToGoString, self._bounds), "+Inf"]
+        buckets = list(zip(bounds, map(float, accumulate(self._counted)), strict=True))
+        yield HistogramMetricFamily(self._name, self._meaning, buckets=buckets, sum_value=self._sum)
 
 
 class _Gauges(Collector):
@@ -81,12 +122,15 @@ class Metrics:
 
     def counter(self, name: str, meaning: str, labels: Labels | None = None) -> CounterOf:
         """Return a counter; an undeclared label value is counted as `other`."""
-        labels = labels or {}
-        return CounterOf(Counter(name, meaning, list(labels), registry=self.registry), labels)
+        counter = CounterOf(name, meaning, labels or {})
+        self.registry.register(counter)
+        return counter
 
-    def seconds(self, name: str, meaning: str, buckets: Sequence[float] = SECONDS) -> Histogram:
+    def seconds(self, name: str, meaning: str, buckets: Sequence[float] = SECONDS) -> Seconds:
         """Return a histogram of durations in seconds."""
-        return Histogram(name, meaning, buckets=buckets, registry=self.registry)
+        seconds = Seconds(name, meaning, buckets)
+        self.registry.register(seconds)
+        return seconds
 
     def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
         """Register a value that is read whenever the metrics are rendered."""
@@ -111,8 +155,6 @@ class Metrics:
 
 
 def _all_values(labels: Labels) -> list[tuple[str, ...]]:
-    if not labels:
-        return []
     return list(product(*((*dict.fromkeys((*values, OTHER)),) for values in labels.values())))
 
 

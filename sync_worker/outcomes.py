@@ -115,7 +115,11 @@ class Outcomes:
                 outcome.project_id.encode(),
                 msgspec.json.encode(outcome),
                 event_headers(
-                    secrets.token_hex(16), SOURCE, outcome.outcome.encode(), outcome.at, None
+                    secrets.token_hex(16),
+                    SOURCE,
+                    outcome.outcome.encode(),
+                    outcome.at.isoformat().encode(),
+                    None,
                 ),
             )
         except (TryLater, ValueError) as error:

@@ -1,5 +1,7 @@
 """`python -m webhook_gateway`: takes Procore's and Part3's deliveries and puts them into Kafka."""
 
+import gc
+
 from services.health import Health, metrics_app
 from services.http_limits import REFUSALS
 from services.http_server import Site, serve
@@ -10,6 +12,8 @@ from services.settings import read_or_exit
 from services.telemetry import configure_logging
 from webhook_gateway.app import Counts, Gateway
 from webhook_gateway.settings import GatewaySettings
+
+GC_EVERY = 10_000  # new objects; Python's 700 are used up by a few dozen deliveries
 
 
 async def run(settings: GatewaySettings) -> None:
@@ -40,6 +44,8 @@ async def run(settings: GatewaySettings) -> None:
             Site("public", gateway, bind.host, bind.port, count=refusals.add),
             Site("metrics", metrics_app(metrics, health), bind.host, bind.metrics_port),
         ]
+        gc.freeze()  # what is there by now stays: no collection has to look at it again
+        gc.set_threshold(GC_EVERY)
         await serve(sites, stop)
 
 

@@ -1,16 +1,15 @@
 """From a reading to a record in Kafka: a notice on its topic, or a dead letter."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
 
 import msgspec
 
 from schemas.notices import DEAD_LETTERS, PART3_NOTICES, PROCORE_NOTICES, Part3Notice, ProcoreNotice
-from services.cloudevents import event_headers
+from services.cloudevents import event_headers, present_moment
 
 
 class Publish(Protocol):
@@ -50,9 +49,9 @@ class Publishing:
         self._publisher = publisher
         self._encode = msgspec.json.Encoder().encode
 
-    async def notice(
+    def notice(
         self, notice: ProcoreNotice | Part3Notice, source: bytes, traceparent: str
-    ) -> None:
+    ) -> Awaitable[None]:
         """Publish a notice; raises TryLater when Kafka does not have it in time.
 
         Args:
@@ -64,10 +63,9 @@ class Publishing:
             topic, kind = PROCORE_NOTICES, _procore_kind(notice.resource, notice.reason)
         else:
             topic, kind = PART3_NOTICES, _part3_kind(notice.type)
-        now = datetime.now(UTC)
-        headers = event_headers(notice.notice_id, source, kind, now, traceparent)
+        headers = event_headers(notice.notice_id, source, kind, present_moment(), traceparent)
         key = notice.project_id.encode()
-        await self._publisher.publish(topic, key, self._encode(notice), headers)
+        return self._publisher.publish(topic, key, self._encode(notice), headers)
 
     async def bury(self, letter: DeadLetter, traceparent: str) -> None:
         """Publish a dead letter; raises TryLater when Kafka does not have it in time."""
@@ -75,7 +73,7 @@ class Publishing:
             hashlib.sha256(letter.body).hexdigest()[:32],
             letter.source,
             b"delivery.unreadable",
-            datetime.now(UTC),
+            present_moment(),
             traceparent,
             letter.content_type or b"application/octet-stream",
         )

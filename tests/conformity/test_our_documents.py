@@ -124,7 +124,9 @@ def test_an_outcome_is_described() -> None:
         outcome="record.mirrored",
         at=AT,
     )
-    headers = event_headers("1", b"/sync_worker", outcome.outcome.encode(), AT, None)
+    headers = event_headers(
+        "1", b"/sync_worker", outcome.outcome.encode(), AT.isoformat().encode(), None
+    )
     check("mirror.outcomes", dict(headers), msgspec.json.encode(outcome))
 
 
