@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import structlog
 
 from schemas.records import Record, StoredRecord
-from services.part3.client import Part3Refused
+from services.part3.client import Outdated, Part3Refused
 from services.procore.models import Rfi, Submittal
 from sync_worker.inbound.mirror import is_draft, origin_of
 from sync_worker.inbound.stored import FenceLost, Records
@@ -107,8 +107,8 @@ class FirstShowing:
             return frozenset()
         try:
             results = await self.part3.put_records(project_id, [one.record for one in fresh])
-        except Part3Refused as error:
-            # too much at once, or one of them is wrong: each goes alone, by its look
+        except (Part3Refused, Outdated) as error:
+            # too much at once, or one of them is wrong or there: each goes alone, by its look
             log.warning("backfill.page_refused", project_id=project_id, why=str(error))
             return frozenset()
         for one, put in zip(fresh, results, strict=True):

@@ -157,6 +157,16 @@ async def test_if_match_on_a_record_that_is_not_there_is_a_412(api: Part3Api) ->
     assert (await api.put_record(a_record(), headers={"If-Match": "1"})).status_code == 412
 
 
+async def test_if_none_match_creates_a_record_and_replaces_none(api: Part3Api) -> None:
+    only_new = {"If-None-Match": "*"}
+    assert (await api.put_record(a_record(), headers=only_new)).status_code == 201
+    assert (await api.put_record(a_record(title="late"), headers=only_new)).status_code == 412
+    records = [a_record(title="late"), a_record(procore_id="102")]
+    answer = await api.call("POST", "/records:batch", json={"records": records}, headers=only_new)
+    assert [one["status"] for one in answer.json()["results"]] == [412, "open"]
+    assert (await api.call("GET", "/records/rfi/101")).json()["title"] == a_record()["title"]
+
+
 @pytest.mark.parametrize("field", ["kind", "procore_id", "number", "title", "status", "private"])
 async def test_a_required_field_that_is_missing_is_a_422(api: Part3Api, field: str) -> None:
     record = a_record()
