@@ -1,5 +1,6 @@
 """`mirror.sweeps`: how far each kind of each project has been listed."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,13 @@ OVERLAP_S = 90.0
 
 FREE_OWN = """
 UPDATE mirror.sweeps SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $1
+"""
+# A claim that was committed although its answer was lost belongs to nobody: $2 and $3 are all that
+# this worker knows of.
+FREE_LOST = """
+UPDATE mirror.sweeps SET lease_owner = NULL, lease_until = NULL
+WHERE lease_owner = $1 AND (project_id, kind) NOT IN (
+  SELECT * FROM unnest($2::text[], $3::text[]))
 """
 # The counts are the backfill's, also after it. A new window begins where the last one was settled,
 # less the overlap; after AUDIT_S it has no beginning, and everything is compared. `full_sweep` is
@@ -205,6 +213,11 @@ class Sweeps:
     async def free_own(self) -> None:
         """Free what an earlier life of this worker still held."""
         await self._postgres.execute(FREE_OWN, self._worker_id)
+
+    async def free_lost(self, under_way: Collection[tuple[str, Kind]]) -> None:
+        """Free what is leased to this worker and not among what it works on."""
+        columns = zip(*under_way, strict=True) if under_way else ((), ())
+        await self._postgres.execute(FREE_LOST, self._worker_id, *map(list, columns))
 
     async def claim(self, *, backfill: bool) -> Sweep | None:
         """Lease the next due sweep, at the page where it stopped; None when there is none."""

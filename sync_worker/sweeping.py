@@ -98,6 +98,8 @@ class Sweeping:
         self._stopping = False
         self._under_way = {False: 0, True: 0}
         self._owed = Owed()
+        self._at: set[tuple[str, Kind]] = set()
+        self._in_doubt = False  # a claim may have been made whose answer was lost
 
     def wake(self) -> None:
         """Look for due sweeps now."""
@@ -119,16 +121,23 @@ class Sweeping:
                             await self._sweeps.free_own()
                             freed = True
                         await self._owed.pay()
+                        await self._free_lost()
                         await self._begin_what_is_due(group)
                         await self._sweeps.count_backfills()
                         if await self._sweeps.finish_backfills():
                             continue
                         await self._rest()
                     except TryLater as error:
+                        self._in_doubt = True
                         log.warning("sweeping.postgres_away", why=str(error))
                         await asyncio.sleep(PAUSE_AFTER_FAULT_S)
         finally:
             await self._free_at_end()
+
+    async def _free_lost(self) -> None:
+        if self._in_doubt:
+            await self._sweeps.free_lost(self._at)
+            self._in_doubt = False
 
     async def _free_at_end(self) -> None:
         try:
@@ -143,6 +152,7 @@ class Sweeping:
                 if sweep is None:
                     break
                 self._under_way[backfill] += 1
+                self._at.add((sweep.project_id, sweep.kind))
                 _ = group.create_task(self._work(sweep))
 
     async def _rest(self) -> None:
@@ -166,6 +176,7 @@ class Sweeping:
             log.exception("sweep.fault", project_id=sweep.project_id)
         finally:
             self._under_way[sweep.backfill] -= 1
+            self._at.discard((sweep.project_id, sweep.kind))
             self._woken.set()
 
     async def _sweep(self, sweep: Sweep) -> None:

@@ -51,6 +51,17 @@ def free_own(db: Database, worker_id: str) -> list[Row]:
     return []
 
 
+@answers(sql.FREE_LOST)
+def free_lost(
+    db: Database, worker_id: str, project_ids: Sequence[str], kinds: Sequence[str]
+) -> list[Row]:
+    known = set(zip(project_ids, kinds, strict=True))
+    for row in db.sweeps.all():
+        if row["lease_owner"] == worker_id and (row["project_id"], row["kind"]) not in known:
+            db.sweeps.change(_key(row), lease_owner=None, lease_until=None)
+    return []
+
+
 def _by(moment: datetime | None, now: datetime) -> bool:
     return moment is not None and moment <= now
 

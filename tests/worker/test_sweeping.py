@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from services.errors import TryLater
-from services.part3.client import Part3Refused
+from services.part3.client import Outdated, Part3Refused
+from sync_worker.sweep_store import Sweep
 from tests.worker.bench import Bench
 from tests.worker.sides import later, rfi_json, submittal_json
 
@@ -276,14 +277,18 @@ async def test_a_bad_record_neither_hides_its_page_nor_holds_the_backfill_up(ben
     assert finished == [1]
 
 
-async def test_a_page_that_part3_refuses_is_brought_record_by_record(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    "answer", [Part3Refused("too much at once"), Outdated("412 to the whole, see decision 0020")]
+)
+async def test_a_page_that_part3_refuses_is_brought_record_by_record(
+    bench: Bench, answer: Exception
+) -> None:
     bench.procore.hold("rfi", rfi_json(1), rfi_json(2))
 
-    def too_much(*_: Any) -> None:
-        message = "too much at once"
-        raise Part3Refused(message)
+    def refuse(*_: Any) -> None:
+        raise answer
 
-    bench.part3.on["batch"] = too_much
+    bench.part3.on["batch"] = refuse
     await bench.backfilled()
     assert sorted(record_id for _, record_id in bench.part3.held) == ["1", "2"]
 
@@ -361,3 +366,39 @@ async def test_submittals_without_files_need_no_read_beyond_their_list(bench: Be
     assert bench.procore.asked("submittals") == [["2"]]
     assert len(bench.shown("submittal", "2").files) == 1
     assert bench.shown("submittal", "1") is not None
+
+
+async def test_a_sweep_whose_claim_was_lost_on_the_way_is_made_as_soon_as_postgres_answers(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was committed, so without that nobody would list before its lease lapses."""
+    bench.procore.hold("rfi", rfi_json(1))
+    claim, lost = bench.worker.sweeps.claim, 0
+
+    async def claim_and_hear_nothing(*, backfill: bool) -> Sweep | None:
+        nonlocal lost
+        claimed = await claim(backfill=backfill)
+        if claimed is not None and not lost:
+            lost += 1
+            raise TryLater("the answer was lost", reason="postgres_down")
+        return claimed
+
+    monkeypatch.setattr(bench.worker.sweeps, "claim", claim_and_hear_nothing)
+    await bench.backfilled()
+    assert lost == 1
+    assert bench.shown("rfi", "1") is not None
+
+
+async def test_only_claims_of_a_worker_that_it_knows_nothing_of_are_freed(bench: Bench) -> None:
+    await bench.connect()
+    sweeps, others = bench.worker.sweeps, bench.replica("w-2").sweeps
+    known, lost = [await sweeps.claim(backfill=True) for _ in range(2)]
+    assert known is not None
+    assert lost is not None
+    await others.free_lost(())
+    assert await others.claim(backfill=True) is None
+    await sweeps.free_lost({(known.project_id, known.kind)})
+    again = await others.claim(backfill=True)
+    assert again is not None
+    assert again.kind == lost.kind
+    assert await others.claim(backfill=True) is None
