@@ -101,6 +101,9 @@ refresh-storm: $(READY) prepare ## 1,000 refreshes of a grant by 4 replicas in t
 bench-calls: $(READY) prepare ## What the mirror costs in calls on Procore, as five ratios
 	@$(RUN) -m bench.calls
 
+dashboard: $(READY) prepare ## The dashboard drawn from a Prometheus (PROMETHEUS=http://127.0.0.1:9090 MINUTES=20)
+	@$(RUN) -m deploy.grafana.preview $(or $(PROMETHEUS),http://127.0.0.1:9090) --minutes $(or $(MINUTES),20) --into .data/dashboard.png
+
 manifests: $(READY) ## Build every overlay of deploy/kubernetes into .data/manifests, and validate it
 	@mkdir -p .data/manifests
 	@for overlay in deploy/kubernetes/overlays/*/; do name=$$(basename $$overlay); \
