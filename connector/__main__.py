@@ -12,6 +12,7 @@ from connector.exporting import export
 from connector.mending import resync
 from connector.pausing import drain, pause, resume
 from connector.preparing import migrate, topics
+from connector.probe.command import probe
 from connector.replaying import replay
 from connector.reporting import status
 from connector.revoking import revoke_all
@@ -50,6 +51,7 @@ COMMANDS = (
     audit,
     revoke_all,
     completion,
+    probe,
     demo,
 )
 for command in COMMANDS:

@@ -68,6 +68,7 @@ class LoginHost:
             csrf=session.csrf if session else "",
             redirect_uri=query["redirect_uri"],
             state=query.get("state", ""),
+            code_challenge=query.get("code_challenge", ""),
         )
 
     def _asking(self, given: dict[str, str]) -> App:
@@ -105,7 +106,9 @@ class LoginHost:
                 "request.",
             }
         else:
-            answer = {"code": accounts.issue_code(self.world, app, person, redirect_uri)}
+            challenge = given.get("code_challenge")
+            code = accounts.issue_code(self.world, app, person, redirect_uri, challenge)
+            answer = {"code": code}
         if redirect_uri == OUT_OF_BAND:
             return self._page("code.html", code=answer.get("code", "denied"), app=app)
         if state := given.get("state"):
@@ -127,7 +130,11 @@ class LoginHost:
         match given.get("grant_type"):
             case "authorization_code":
                 answer = accounts.redeem_code(
-                    self.world, app, given.get("code", ""), given.get("redirect_uri", "")
+                    self.world,
+                    app,
+                    given.get("code", ""),
+                    given.get("redirect_uri", ""),
+                    given.get("code_verifier", ""),
                 )
             case "refresh_token":
                 answer = accounts.redeem_refresh_token(
@@ -170,7 +177,7 @@ class LoginHost:
 
 def _to_another_login(given: dict[str, str]) -> Response:
     """Log out at this browser, log in as somebody else and come back to the question."""
-    asked = ("client_id", "redirect_uri", "state")
+    asked = ("client_id", "redirect_uri", "state", "code_challenge")
     back = "/oauth/authorize?" + urlencode(
         {"response_type": "code", **{name: given.get(name, "") for name in asked}}
     )

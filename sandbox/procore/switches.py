@@ -16,11 +16,17 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     expires_in_s: int = 5400  # 5
     invalid_grant_status: Literal[400, 401] = 400
     refresh_ends_old_access_token: bool = False
+    invalid_client_status: Literal[400, 401] = 401
+    pkce: Literal["ignored", "enforced"] = "ignored"
     missing_company_header: Literal["400", "404", "tolerated"] = "400"  # 9
     # webhooks
     hook_permission: Literal["tool_admin", "project_admin", "nobody"] = "tool_admin"
     probe_new_hooks: bool = False  # 27: HEAD on the address of a new hook
     event_source: Literal["filled", "null", "mixed"] = "filled"  # 17
+    event_operation: Literal["null", "idempotency_token"] = "null"  # 17
+    v4_resource_names: Literal["same", "lower"] = "same"  # in the listing of what there is
+    hooks_per_project: int = 0  # 0: as many as you like
+    deliveries_kept_days: int = 0  # 0: for ever
     event_data: bool = False  # 16: an unknown `data` object in v4.0
     event_reason: str | None = None  # 16: a new word in place of "update" in v4.0
     event_repeats: int = 1  # 18: how often each event is delivered
@@ -33,6 +39,9 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     reply_patch_of_text: Literal["ignored", "rejected"] = "ignored"  # 33
     ball_after_reply: Literal["moves", "waits_for_advance"] = "moves"  # 34
     reply_raises_rfi_update: Literal["always", "when_ball_moves", "never"] = "when_ball_moves"
+    rfi_forward_raises_update: bool = True
+    rfi_versions: Literal["both", "1.0", "1.1"] = "both"  # of list and show
+    advance_ball_body: Literal["ignored", "required"] = "ignored"
     retrieve_raises: Literal["create", "update"] = "update"  # 35
     official_replies: Literal["several", "exclusive"] = "several"
     rfi_reopen_ball: Literal["assignees", "manager"] = "assignees"
@@ -41,6 +50,10 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     attachments_at_create: Literal["kept", "dropped"] = "kept"  # 42
     submittal_recycle_bin: Literal["served", "absent"] = "served"  # in some descriptions only
     upload_ids_on_submittals: Literal["accepted", "ignored"] = "accepted"
+    upload_ids_on_responses: Literal["accepted", "ignored"] = "accepted"
+    admin_answers_for_others: bool = True
+    parallel_step: Literal["waits_for_all", "moves_with_first"] = "waits_for_all"  # 37
+    package_move_raises_update: bool = True
     response_raises_update: bool = True
     close_in_two_events: bool = True  # 45
     approver_patch_answer: Literal["object", "array"] = "object"  # 47
@@ -48,7 +61,9 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stale_reads_s: float = 0.0  # 24: every read shows the state of so long ago
     rate_limit_hourly: int = 3600  # 50
     rate_limit_spike: int = 100  # 50: per 10 s
+    rate_limit_key: Literal["app_and_user", "app", "company"] = "app_and_user"
     retry_after_on_429: bool = True  # 50
+    tool_names: Literal["singular", "plural"] = "singular"  # in the permission manifest
     max_per_page: int = 300  # lists may cap lower
     default_per_page: int = 100
     storage_url_life_s: int = 300  # 53

@@ -3,6 +3,7 @@
 Contract section 1; behaviours 1 to 8.
 """
 
+import base64
 import hashlib
 import secrets
 from datetime import datetime, timedelta
@@ -50,6 +51,7 @@ class Code(Kept, frozen=True, kw_only=True):
     redirect_uri: str
     created_at: datetime
     used: bool = False
+    challenge: str | None = None  # PKCE's, S256
 
     @property
     def key(self) -> str:
@@ -119,12 +121,14 @@ def authenticated_app(world: World, client_id: str, client_secret: str) -> App:
             "invalid_client",
             "Client authentication failed due to unknown client, no client authentication "
             "included, or unsupported authentication method.",
-            401,
+            world.switches.invalid_client_status,
         )
     return app
 
 
-def issue_code(world: World, app: App, person: Person, redirect_uri: str) -> str:
+def issue_code(
+    world: World, app: App, person: Person, redirect_uri: str, challenge: str | None = None
+) -> str:
     """A code for that person, good once within ten minutes, with that redirect address."""
     code = secrets.token_urlsafe(32)
     world.store.put(
@@ -134,13 +138,16 @@ def issue_code(world: World, app: App, person: Person, redirect_uri: str) -> str
             user_id=person.id,
             redirect_uri=redirect_uri,
             created_at=world.now(),
+            challenge=challenge or None,
         )
     )
     world.note_effect(None, "code.issued", "codes", fingerprint(code)[:12], app.client_id)
     return code
 
 
-def redeem_code(world: World, app: App, code: str, redirect_uri: str) -> dict[str, Any]:
+def redeem_code(
+    world: World, app: App, code: str, redirect_uri: str, verifier: str = ""
+) -> dict[str, Any]:
     """Exchange a code for a token pair; raises OAuthRefusal `invalid_grant`."""
     with world.transaction():
         found = world.store.get(Code, fingerprint(code))
@@ -150,11 +157,20 @@ def redeem_code(world: World, app: App, code: str, redirect_uri: str) -> dict[st
             or found.client_id != app.client_id
             or found.redirect_uri != redirect_uri
             or world.now() > found.created_at + CODE_LIFE
+            or not _proven(world, found, verifier)
         ):
             raise _invalid_grant(world)
         world.store.put(replace(found, used=True))
         world.note_effect(None, "code.redeemed", "codes", found.hash[:12], str(found.user_id))
         return _issue(world, app, found.user_id, refreshable=True)
+
+
+def _proven(world: World, code: Code, verifier: str) -> bool:
+    """Whether PKCE asks for nothing, or the verifier is that of the challenge (S256)."""
+    if world.switches.pkce == "ignored" or code.challenge is None:
+        return True
+    digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
+    return secrets.compare_digest(digest.rstrip(b"="), code.challenge.encode())
 
 
 def redeem_refresh_token(world: World, app: App, token: str) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     project_id: int | None
     user_id: int | None
     app: str | None
+    operation: str | None = None  # what the call said of itself; not in the ledger of events
 
 
 def raise_event(
@@ -53,8 +54,9 @@ def raise_event(
         project_id=project_id,
         user_id=actor.user_id,
         app=actor.app,
+        operation=actor.operation,
     )
-    row = {name: getattr(event, name) for name in event.__struct_fields__}
+    row = {n: getattr(event, n) for n in event.__struct_fields__ if n != "operation"}
     world.store.insert("events", **{**row, "at": stamp(event.at)})
     world.note_effect(actor, f"{resource_name}/{reason}", resource_name, resource_id)
     for hook in world.store.all(Hook, project_id):
@@ -146,11 +148,12 @@ def _payload_v4(world: World, event: Event, at: str) -> dict[str, Any]:
 
 def _metadata(world: World, event: Event) -> dict[str, Any]:
     source = world.switches.event_source
+    told = world.switches.event_operation == "idempotency_token"
     filled = source == "filled" or (source == "mixed" and world.random.random() < 0.5)
     return {
         "source_user_id": event.user_id if filled else None,
         "source_project_id": event.project_id,
-        "source_operation_id": None,
+        "source_operation_id": event.operation if told else None,
         "source_company_id": event.company_id,
         "source_application_id": event.app if filled else None,
     }

@@ -1,6 +1,7 @@
 """Webhook subscriptions: hooks, triggers, deliveries. Contract section 2; behaviours 11 to 15."""
 
 import re
+from datetime import timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from sandbox.procore.domain import directory
 from sandbox.procore.domain.hook_model import PAYLOAD_VERSIONS, Hook, Trigger
 from sandbox.procore.domain.people import TOOLS, Actor
 from sandbox.procore.errors import BadRequest, Forbidden, NotFound
+from sandbox.procore.store import stamp
 from sandbox.procore.world import World
 
 ACTIONS = ("create", "update", "delete")
@@ -94,6 +96,9 @@ def create(world: World, actor: Actor, scope: Scope, fields: HookFields) -> Hook
     for name in ("payload_version", "namespace", "destination_url"):
         if not getattr(fields, name):
             raise BadRequest(fields={name: ["is required"]})
+    most = world.switches.hooks_per_project
+    if most and len(world.store.all(Hook, scope.parent)) >= most:
+        raise BadRequest(fields={"base": ["The maximum number of hooks has been reached"]})
     now = world.now()
     hook = Hook(
         id=world.next_id(directory.company(world, scope.company_id).id_base),
@@ -215,6 +220,10 @@ def deliveries(
     )
     if not rows:
         raise NotFound
+    kept_days = world.switches.deliveries_kept_days
+    if kept_days:
+        oldest = stamp(world.now() - timedelta(days=kept_days))
+        rows = [row for row in rows if row["enqueued_at"] >= oldest]
     status = {"succeeded": "delivered"}.get(wanted.get("status", ""), wanted.get("status"))
     return [
         row

@@ -158,6 +158,7 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     user_id: int
     app: str | None = None  # client id
     call_id: int | None = None  # the row of the ledger
+    operation: str | None = None  # the call's Idempotency-Token
 
     @property
     def via_api(self) -> bool:

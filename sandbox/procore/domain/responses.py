@@ -45,7 +45,7 @@ def respond(
     if row is None:
         raise NotFound
     admin = submittal_access.is_admin(world, actor, project)
-    _check_turn(world, actor, submittal, row, admin=admin)
+    _check_turn(world, actor, submittal, row, admin=admin and _may_stand_in(world, actor, row))
     if answer.forward_to_id is not None:
         return _forward(world, actor, project, submittal, row, answer, answer.forward_to_id)
     option = _option(project, row, answer.response_id)
@@ -54,6 +54,8 @@ def respond(
     with world.transaction():
         answered = _answered(world, actor, project, submittal, row, answer, option, admin=admin)
         changed = with_row(submittal, answered)
+        if world.switches.parallel_step == "moves_with_first":
+            changed = _others_are_optional(changed, answered)
         if not row.answered:
             changed = workflow.after_answer(
                 changed,
@@ -64,6 +66,10 @@ def respond(
             )
         changed = _write(world, actor, submittal, changed)
     return changed, changed.row(row_id) or answered
+
+
+def _may_stand_in(world: World, actor: Actor, row: ApproverRow) -> bool:
+    return world.switches.admin_answers_for_others or actor.user_id == row.user_id
 
 
 def _check_turn(
@@ -123,12 +129,13 @@ def _files(
         raise BadRequest(
             fields={"attachment_ids": [f"{i} is not of this submittal" for i in unknown]}
         )
+    taken = world.switches.upload_ids_on_responses == "accepted"
     carried = (known[i].file_id for i in answer.attachment_ids)
     return files.gather(
         world,
         actor,
         project,
-        upload_ids=answer.upload_ids,
+        upload_ids=answer.upload_ids if taken else (),
         file_ids=carried,
         incoming=answer.incoming,
     )
@@ -175,6 +182,14 @@ def _forward(
         changed = workflow.refreshed(changed, world.now().date())
         changed = _write(world, actor, submittal, changed)
     return changed, changed.row(row.id) or waiting
+
+
+def _others_are_optional(submittal: Submittal, answered: ApproverRow) -> Submittal:
+    rows = tuple(
+        replace(r, required=False) if r.step == answered.step and r.id != answered.id else r
+        for r in submittal.rows
+    )
+    return replace(submittal, rows=rows)
 
 
 def with_row(submittal: Submittal, row: ApproverRow) -> Submittal:

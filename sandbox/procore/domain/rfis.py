@@ -305,7 +305,12 @@ def forward_for_review(
     if rfi.status != "open" or rfi.ball_role != "assignees" or actor.user_id not in rfi.ball_ids:
         raise Forbidden("Only an assignee who has the ball in court can forward for review.")
     with world.transaction():
-        return _write(world, actor, rfi, rfi_ball.forwarded(rfi, actor.user_id, forwardee_ids[0]))
+        forwarded = rfi_ball.forwarded(rfi, actor.user_id, forwardee_ids[0])
+        if world.switches.rfi_forward_raises_update:
+            return _write(world, actor, rfi, forwarded)
+        silent = replace(forwarded, updated_at=world.now())
+        world.save(silent)
+        return silent
 
 
 def recycle(world: World, actor: Actor, project_id: int, rfi_id: int) -> Rfi:

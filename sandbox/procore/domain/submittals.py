@@ -220,6 +220,12 @@ def _with_status(world: World, actor: Actor, before: Submittal, changed: Submitt
     """Write the edit; a closing writes its new ball in court as a second change."""
     was, becomes = status_of(world, before).status, status_of(world, changed).status
     if was == becomes:
+        if (
+            before.package_id != changed.package_id
+            and not world.switches.package_move_raises_update
+        ):
+            world.save(silent := replace(changed, updated_at=world.now()))
+            return silent
         return write(world, actor, before, changed)
     entered = _entered(world, changed)
     if becomes == "Closed" and world.switches.close_in_two_events:

@@ -108,8 +108,13 @@ class Gate:
         grant = self._grant(request)
         note.user_id, note.app = grant.user_id, grant.client_id
         if api:
-            self._count(note, f"{grant.client_id}/{grant.user_id}")
-        actor = Actor(user_id=grant.user_id, app=grant.client_id, call_id=note.id)
+            self._count(note, self._counted_by(request, grant))
+        actor = Actor(
+            user_id=grant.user_id,
+            app=grant.client_id,
+            call_id=note.id,
+            operation=request.headers.get("idempotency-token"),
+        )
         company_id = None
         if api:
             service = directory.person(self.world, grant.user_id).service_of_app is not None
@@ -135,6 +140,15 @@ class Gate:
             return accounts.living_grant(self.world, token.strip())
         except accounts.OAuthRefusal as refusal:
             raise Unauthorized(*refusal.words) from refusal
+
+    def _counted_by(self, request: Request, grant: accounts.Grant) -> str:
+        match self.world.switches.rate_limit_key:
+            case "app":
+                return grant.client_id
+            case "company":
+                return f"company/{request.headers.get('procore-company-id', '')}"
+            case _:
+                return f"{grant.client_id}/{grant.user_id}"
 
     def _count(self, note: "Note", key: str) -> None:
         verdict = self.rates.count(key, note.begun)

@@ -70,11 +70,12 @@ def resources(call: Call) -> Response:
     version = call.query.get("payload_version", "v2.0")
     if version not in PAYLOAD_VERSIONS:
         raise BadRequest(fields={"payload_version": ["is not a valid payload version"]})
+    lower = version == "v4.0" and call.world.switches.v4_resource_names == "lower"
     listed = [
         {
             "category": category,
             "tool": tool,
-            "name": name,
+            "name": name.lower() if lower else name,
             "payload_version": version,
             "actions": list(hooks.ACTIONS),
         }

@@ -18,6 +18,8 @@ TOOL_PATHS: dict[Tool, str] = {
     "admin": "admin",
 }
 
+MANIFEST_PLURALS: dict[Tool, str] = {"rfi": "rfis", "submittal_log": "submittals"}
+
 
 def me(call: Call) -> Response:
     """The name comes only with a company or project."""
@@ -126,10 +128,11 @@ def _manifest(call: Call, found: Project, tool: Tool) -> dict[str, Any]:
             }
         )
     root = f"{call.world.public_url}/{found.id}/project/{TOOL_PATHS[tool]}"
+    plural = call.world.switches.tool_names == "plural"
     can_create = level in ("Standard", "Admin")
     return {
         "id": 100 + TOOLS.index(tool),
-        "name": tool,
+        "name": MANIFEST_PLURALS.get(tool, tool) if plural else tool,
         "friendly_name": TOOL_TITLES[tool],
         "domain_id": 1,
         "tab_group": "project",

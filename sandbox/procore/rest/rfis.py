@@ -245,6 +245,9 @@ def retrieve(call: Call) -> Response:
 
 
 def advance_ball(call: Call) -> Response:
+    """Nothing says what its body holds; see the switch."""
+    if call.world.switches.advance_ball_body == "required" and not call.body.get("rfi"):
+        raise BadRequest("param is missing or the value is empty: rfi")
     rfi = rfis.advance_ball(call.world, call.actor, call.project_id(), call.id("id"))
     return _whole(call, rfi)
 

@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute, Route
 
 from sandbox.procore.errors import NotFound
 from sandbox.procore.rest import hooks, platform, rfis, submittals, uploads
+from sandbox.procore.rest.call import Call
 from sandbox.procore.rest.gate import Endpoint, Gate, Handler, Note
 
 PROJECT = "/projects/{project_id}"
@@ -26,15 +27,28 @@ PLATFORM: dict[tuple[str, str], Handler] = {
     ("GET", "/rest/v1.0" + PROJECT + "/tools"): platform.tools,
 }
 
+
+def _if_served(handler: Handler) -> Handler:
+    """In the versions of the path that the switch serves."""
+
+    def serve(call: Call) -> Response:
+        served = call.world.switches.rfi_versions
+        if served not in ("both", f"1.{call.request.path_params['minor']}"):
+            raise NotFound
+        return handler(call)
+
+    return serve
+
+
 RFI = "/rest/v1.{minor}" + PROJECT + "/rfis"
 RFIS: dict[tuple[str, str], Handler] = {
-    ("GET", RFI): rfis.listing,
+    ("GET", RFI): _if_served(rfis.listing),
     ("POST", RFI): rfis.create,
     ("PATCH", RFI): rfis.batch,
     ("GET", RFI + "/recycle_bin"): rfis.recycle_bin,
     ("GET", RFI + "/potential_assignees"): rfis.potential_assignees,
     ("GET", RFI + "/potential_rfi_managers"): rfis.potential_managers,
-    ("GET", RFI + "/{id}"): rfis.show,
+    ("GET", RFI + "/{id}"): _if_served(rfis.show),
     ("PATCH", RFI + "/{id}"): rfis.update,
     ("PATCH", RFI + "/{id}/recycle"): rfis.recycle,
     ("PATCH", RFI + "/{id}/retrieve"): rfis.retrieve,
