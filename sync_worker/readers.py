@@ -187,6 +187,11 @@ class Readers:
             return False
         self._authorizations.forget(owner)
         await self._read_both(row, owner)
+        if not await self._procore.is_admin_of_both(_place(row), whose=owner):
+            message = (
+                f"{owner} reads lists, and is not Admin on both tools: private ones are hidden"
+            )
+            raise NotAllowed(message)
         return True
 
     async def _read_both(self, row: Row, user_id: str) -> None:

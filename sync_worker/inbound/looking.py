@@ -22,6 +22,7 @@ from sync_worker.inbound.mirror import Mirror, Reader, StaleRead
 from sync_worker.inbound.pausing import Pauses
 from sync_worker.inbound.recycling import RecycleBins
 from sync_worker.inbound.settling import is_fresh
+from sync_worker.inbound.sight import Sight
 from sync_worker.keeping import Owed, renewed
 from sync_worker.leases import RENEW_EVERY_S, Key, Leases, busy
 from sync_worker.projects import NotReadable, Projects
@@ -79,6 +80,9 @@ class Reads(Protocol):
     async def recycled(self, kind: Kind, place: Place, *, whose: str) -> frozenset[str]:
         """Return the ids in the recycle bin."""
 
+    async def is_admin_of_both(self, place: Place, *, whose: str) -> bool:
+        """Tell whether a person is Admin on both tools."""
+
 
 class Looking:
     """Runs beside the worker's other loops; `stop()` lets what is under way finish."""
@@ -104,6 +108,7 @@ class Looking:
         self._projects = projects
         self._longest_rest_s = longest_rest_s
         self._bins = RecycleBins(procore, monotonic=monotonic)
+        self._sight = Sight(procore, monotonic=monotonic)
         self._pauses = Pauses(now=now)
         self._owed = Owed()
         self._at: set[tuple[str, str, str]] = set()
@@ -421,6 +426,8 @@ class Looking:
         else:
             await self._brake.back(key)
             before = await self._mirror.records.read(key)
+            if before.record is not None:
+                await self._sight.make_sure(key, reader)
             await self._mirror.records.looked(key, fence, before.procore_updated_at, HIDDEN)
         if look.moments is not None:
             await self._looks.judged(look, fresh=in_bin is not None)

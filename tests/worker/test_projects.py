@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from schemas.connections import ProjectOptions
-from services.procore.errors import AppNotInstalled, NotAllowed
+from services.procore.errors import AppNotInstalled, NotAllowed, NotVisible
+from sync_worker.inbound.looking import HIDDEN
 from tests.worker.bench import Bench
 from tests.worker.sides import OWNER, PROJECT, START, later, member, rfi_json
 
@@ -248,6 +249,55 @@ async def test_an_owner_who_is_no_admin_any_more_is_not_asked_every_time(bench: 
     for _ in range(4):
         _ = await bench.worker.readers.return_to_owner()
     assert len(bench.procore.calls) <= asked + 1
+
+
+async def test_what_an_owner_who_is_no_admin_any_more_does_not_see_somebody_else_reads(
+    bench: Bench,
+) -> None:
+    """It became private, and an owner who is Standard by now hears 404 instead of that."""
+    bench.procore.hold("rfi", rfi_json(1))
+    await bench.backfilled()
+    gc_team(bench)
+    bench.procore.admins = {ANNA}
+
+    def hidden(_what: Any, whose: str) -> None:
+        if whose == OWNER:
+            raise NotVisible("404")
+
+    bench.procore.on["rfi"] = hidden
+    bench.procore.hold("rfi", rfi_json(1, private=True, updated_at=later(60)))
+    await bench.want("rfi", "1")
+    async with bench.worker.running(sweeping=False):
+
+        async def noticed() -> bool:
+            return bool((await bench.row("projects"))["attention_reason"] == "not_permitted")
+
+        await bench.until(noticed)
+        assert not bench.shown("rfi", "1").private
+        assert await bench.worker.readers.probe()
+        assert (await bench.row("projects"))["reader_user_id"] == ANNA
+
+        async def hidden_in_part3() -> bool:
+            return bool(bench.shown("rfi", "1").private)
+
+        await bench.until(hidden_in_part3)
+    await bench.postgres.execute("UPDATE mirror.projects SET reader_due_at = now()")
+    assert await bench.worker.readers.return_to_owner()
+    assert (await bench.row("projects"))["reader_user_id"] == ANNA
+
+
+async def test_what_even_an_admin_does_not_see_is_named_and_asked_about_once(bench: Bench) -> None:
+    bench.procore.hold("rfi", rfi_json(1), rfi_json(2))
+    await bench.backfilled()
+    bench.procore.held.clear()
+    for one in ("1", "2"):
+        await bench.want("rfi", one)
+    async with bench.worker.running(sweeping=False):
+        await bench.until(bench.nothing_to_look_at)
+    rows = await bench.rows("records")
+    assert {row["not_mirrored_because"] for row in rows} == {HIDDEN}
+    assert (await bench.row("projects"))["attention_reason"] is None
+    assert bench.procore.asked("manifest") == [OWNER]
 
 
 async def test_what_the_contractor_chose_is_heard_with_the_connection(bench: Bench) -> None:
