@@ -83,7 +83,7 @@ PLATFORM_PARTS = (
         assumed="no: each grant has its own",
         rests_on=(
             "services/procore/call.py: a pacer per grant",
-            "sync_worker/pacing.py: shared among workers by grant",
+            "services/procore/pacing.py: shared among workers by grant",
         ),
     ),
     Part(
