@@ -138,9 +138,11 @@ class LabSite(Site):
         url = f"{self.stack.gateway}/part3/events"
         return (await self.http.post(url, content=body, headers=headers)).status_code
 
-    async def until(self, what: str, ask: Callable[[], Awaitable[T | None]]) -> T:
+    async def until(
+        self, what: str, ask: Callable[[], Awaitable[T | None]], *, patience_s: float = PATIENCE_S
+    ) -> T:
         """Ask until the answer is something, and return it; fail with what the workers say."""
-        give_up_at = time.monotonic() + PATIENCE_S
+        give_up_at = time.monotonic() + patience_s
         while True:
             try:
                 if answer := await ask():

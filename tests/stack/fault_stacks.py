@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx2
 
@@ -278,9 +279,14 @@ class Site:
 
     async def records(self, kind: str) -> dict[str, dict[str, Any]]:
         """Return all of Part3's records of a kind by their Procore id."""
-        page = await self.part3_api(f"/projects/{PROJECT_ID}/records?kind={kind}&limit=100")
-        assert page["next_cursor"] is None, "a test has so few that one page holds them"
-        return {one["procore_id"]: one for one in page["items"]}
+        found: dict[str, dict[str, Any]] = {}
+        asked, cursor = f"/projects/{PROJECT_ID}/records?kind={kind}&limit=100", ""
+        while True:
+            page = await self.part3_api(asked + cursor)
+            found |= {one["procore_id"]: one for one in page["items"]}
+            if page["next_cursor"] is None:
+                return found
+            cursor = f"&cursor={quote(page['next_cursor'], safe='')}"
 
     async def until_titled(self, kind: str, procore_id: str, title: str) -> dict[str, Any]:
         """Wait until Part3 shows a record under this title, all its files there."""
@@ -341,12 +347,14 @@ class Site:
         async with open_postgres(self.stack.environment["DATABASE_URL"], max_size=1) as postgres:
             return list(await postgres.fetch(sql, *arguments))
 
-    async def until(self, what: str, ask: Callable[[], Awaitable[T | None]]) -> T:
+    async def until(
+        self, what: str, ask: Callable[[], Awaitable[T | None]], *, patience_s: float = PATIENCE_S
+    ) -> T:
         """Ask until the answer is something, and return it; fail with what the worker says.
 
         A program that ends by itself fails the test, too: each has to live through what happens.
         """
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience_s
         while not (answer := await ask()):
             for program in self.stack.run.programs.values():
                 if program.has_failed:
