@@ -5,7 +5,9 @@ import click
 from connector.reaching import ask_postgres
 from services.postgres import Postgres
 
-PROJECT_STATE = "SELECT state FROM mirror.projects WHERE project_id = $1"
+PROJECT_STATE = """
+SELECT state, to_part3_paused IS NOT NULL AS rests FROM mirror.projects WHERE project_id = $1
+"""
 NOT_ACTIVE = {
     None: "no project {0!r} is known here: was it ever connected? `connector status` lists them",
     "paused": "project {0!r} is paused: resume it first",
@@ -61,15 +63,17 @@ def named_record(record: str | None) -> tuple[str, str] | None:
 
 
 async def _resync(postgres: Postgres, project_id: str, named: tuple[str, str] | None) -> str:
-    state = await postgres.fetchval(PROJECT_STATE, project_id)
-    if state != "active":
+    project = await postgres.fetchrow(PROJECT_STATE, project_id)
+    state = project["state"] if project else None
+    if project is None or state != "active":
         raise click.ClickException(NOT_ACTIVE.get(state, NOT_ACTIVE[None]).format(project_id))
+    when = "once it is resumed: the operators paused it" if project["rests"] else "from now on"
     async with postgres.transaction() as transaction:
         if named is None:
             await transaction.execute(FORGET_VERSIONS, project_id)
             await transaction.execute(LIST_EVERYTHING_AGAIN, project_id)
-            return f"{project_id}: everything is read again, in the background."
+            return f"{project_id}: everything is read again, {when}."
         kind, procore_id = named
         await transaction.execute(FORGET_VERSION, project_id, kind, procore_id)
         await transaction.execute(LOOK_NOW, project_id, kind, procore_id)
-        return f"{project_id}: {kind} {procore_id} is read again now."
+        return f"{project_id}: {kind} {procore_id} is read again, {when}."

@@ -42,7 +42,13 @@ def migrate(worker_role: str | None, token_role: str | None) -> None:
 
 
 @click.command()
-@click.option("--partitions", default=12, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--partitions",
+    default=12,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Of each topic that is made; no more workers than this can share the work.",
+)
 @click.option(
     "--replication",
     type=click.IntRange(1),

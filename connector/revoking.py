@@ -94,10 +94,10 @@ async def _revoke(
     client = TokenClient(http, urls, lambda: "Bearer " + issue_service_token(keys, "operator"))
     try:
         covered = await client.revoke(asked)
-        click.echo(_words(covered, asked))
         if covered.grants + covered.unchosen + covered.waiting == 0:
-            click.echo("Nothing is to be revoked.")
+            click.echo("Nobody has such an authorization: nothing is to be revoked.")
             return 0
+        click.echo(_words(covered, asked))
         if not (yes or _confirmed(covered.grants)):
             click.echo("Nothing was changed. Say --yes to revoke them.")
             return 0

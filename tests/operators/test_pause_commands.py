@@ -86,6 +86,12 @@ async def test_a_drain_ends_with_0_once_all_rests_and_with_1_when_it_does_not(
     assert "stays paused" in ended.err
 
 
+async def test_a_resync_in_a_pause_says_when_it_begins(database: str, rows: Postgres) -> None:
+    assert (await run(database, "pause", "prj_1", *WHY)).code == 0
+    assert "once it is resumed" in (await run(database, "resync", "prj_1")).out
+    assert "from now on" in (await run(database, "resync", "prj_2")).out
+
+
 @pytest.mark.parametrize(
     ("command", "code", "said"),
     [
