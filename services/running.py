@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from services import failpoints
+from services.covering import cover_last_words
 from services.http_server import CannotListen
 from services.settings import BadSettings, stop_for
 
@@ -24,6 +25,7 @@ def run_program(main: Coroutine[Any, Any, None]) -> None:
 
     A port that is taken ends it with 1 and one line that says so: the traceback would only hide it.
     """
+    cover_last_words()
     try:
         if failpoints.arm(os.environ):
             log.warning("failpoints.armed")

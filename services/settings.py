@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 from urllib.parse import urlsplit
 
+from services.covering import forms, forms_of_bytes, know
+
 EX_CONFIG = 78
 SECURITY_PROTOCOLS = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
 SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -35,12 +37,20 @@ class BadSettings(Exception):  # noqa: N818 - reads as what it is where it is ca
 
 
 class Secret:
-    """A value that must not be seen: its `repr` and `str` are stars. Use `reveal()`."""
+    """A value that must not be seen: its `repr` and `str` are stars. Use `reveal()`.
 
-    __slots__ = ("_value",)
+    While it lives, it is covered in what is logged of exceptions too.
+    """
+
+    __slots__ = ("__weakref__", "_value")
 
     def __init__(self, value: str) -> None:
         self._value = value
+        know(self)
+
+    def written(self) -> tuple[str, ...]:
+        """Return how the value may stand in a text."""
+        return forms(self._value)
 
     def reveal(self) -> str:
         """Return the value itself."""
@@ -56,12 +66,19 @@ class Secret:
         return hash(self._value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Key:
     """A symmetric key with its name. `secret` is the decoded bytes."""
 
     id: str
     secret: bytes
+
+    def __post_init__(self) -> None:
+        know(self)
+
+    def written(self) -> tuple[str, ...]:
+        """Return how the key may stand in a text."""
+        return forms_of_bytes(self.secret)
 
     def __repr__(self) -> str:
         return f"Key({self.id!r}, ***)"

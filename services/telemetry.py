@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from services.covering import cover
 from services.settings import LogSettings
 
 NOISY = ("httpx2", "httpcore2", "asyncpg", "aiokafka", "uvicorn.access", "asyncio")
@@ -20,9 +21,14 @@ FORBIDDEN_FIELDS = ("token", "secret", "authorization", "password", "cookie", "c
 
 
 def configure_logging(settings: LogSettings, program: str) -> None:
-    """Write one line an event to stderr, as JSON or for the console; no locals in tracebacks."""
+    """Write one line an event to stderr, as JSON or for the console; no locals in tracebacks.
+
+    What is said of an exception is covered: see `covering`.
+    """
     level = getattr(logging, settings.level.upper())
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(message)s", force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Covered("%(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in NOISY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     # It reports each retry as an ERROR; what matters is logged by services.kafka, once.
@@ -43,12 +49,25 @@ def configure_logging(settings: LogSettings, program: str) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _cover_secrets,
             *renderers,
+            _cover_line,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(program=program)
+
+
+class _Covered(logging.Formatter):
+    """What libraries log, asyncio's reports of lost tasks among it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return cover(super().format(record))
+
+
+def _cover_line(_logger: Any, method: str, line: Any) -> str:
+    """Cover a finished line that tells of trouble; the others hold names and numbers of ours."""
+    return line if method in ("debug", "info") else cover(line)
 
 
 def _cover_secrets(

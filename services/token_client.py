@@ -27,6 +27,7 @@ from schemas.dispositions import DispositionMap
 from services.errors import NeedsPerson, TryLater
 from services.http_client import Answer, HttpClient, NoAnswer, NotSent
 from services.procore.errors import GrantRefused
+from services.settings import Secret
 
 T = TypeVar("T")
 
@@ -43,6 +44,7 @@ OK, NOT_FOUND, CONFLICT = 200, 404, 409
 @dataclass(frozen=True, slots=True)
 class _Held:
     token: AccessToken
+    covered: Secret  # the same, known to what covers secrets in logs
     fresh_until: float  # Unix seconds
     until: float  # Unix seconds
 
@@ -175,7 +177,9 @@ class TokenClient:
             raise _grant_refused(user_id, answer)
         token = _read(answer, AccessToken)
         until = token.expires_at.timestamp() - EXPIRY_MARGIN_S
-        self._tokens[user_id] = _Held(token, min(until, self._now() + FRESH_S), until)
+        self._tokens[user_id] = _Held(
+            token, Secret(token.access_token), min(until, self._now() + FRESH_S), until
+        )
         return token
 
     async def _ask(self, method: str, path: str, **request: Any) -> Answer:
