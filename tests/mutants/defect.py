@@ -29,11 +29,6 @@ class Defect:
     new: str
     test: str
 
-    @property
-    def module(self) -> str:
-        """The module's name, as it is imported."""
-        return self.file.removesuffix(".py").replace("/", ".")
-
     def changed(self, source: str) -> str:
         """Return the module's text with the defect in it. Raises Stale."""
         if (count := source.count(self.old)) != 1:
