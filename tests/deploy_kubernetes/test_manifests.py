@@ -291,6 +291,15 @@ def test_only_the_gateway_may_write_notices() -> None:
         assert writes == (notices if user["metadata"]["name"] == "connector-gateway" else set())
 
 
+def test_d18_only_operators_may_read_dead_letters() -> None:
+    readers = {
+        user["metadata"]["name"]
+        for user in of_kind("production", "KafkaUser")
+        if "mirror.dead-letters" in allowed(user, "Read")
+    }
+    assert readers == {"connector-operator"}
+
+
 def test_each_program_logs_in_to_kafka_as_itself() -> None:
     users = {one["metadata"]["name"] for one in of_kind("production", "KafkaUser")}
     for program, user in (("gateway", "connector-gateway"), ("sync-worker", "connector-worker")):
