@@ -2,7 +2,6 @@
 
 import logging
 import random
-import re
 import secrets
 import sys
 from collections.abc import MutableMapping
@@ -12,9 +11,9 @@ import structlog
 
 from services.covering import cover
 from services.settings import LogSettings
+from services.tracing import TRACEPARENT, trace_id_at_hand
 
-NOISY = ("httpx2", "httpcore2", "asyncpg", "aiokafka", "uvicorn.access", "asyncio")
-TRACEPARENT = re.compile(r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
+NOISY = ("httpx2", "httpcore2", "asyncpg", "aiokafka", "uvicorn.access", "asyncio", "urllib3")
 # Traces need ids that differ, not ids that nobody can guess; the system's source costs a call each.
 _trace_ids = random.Random(secrets.token_bytes(32))  # noqa: S311 - see above
 FORBIDDEN_FIELDS = ("token", "secret", "authorization", "password", "cookie", "code_verifier")
@@ -33,6 +32,7 @@ def configure_logging(settings: LogSettings, program: str) -> None:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     # It reports each retry as an ERROR; what matters is logged by services.kafka, once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    logging.getLogger("opentelemetry").setLevel(logging.ERROR)  # its tries again are warnings
     transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     renderers: list[Any] = (
         [
@@ -47,6 +47,7 @@ def configure_logging(settings: LogSettings, program: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _add_trace_id,
             _cover_secrets,
             *renderers,
             _cover_line,
@@ -70,6 +71,15 @@ def _cover_line(_logger: Any, method: str, line: Any) -> str:
     return line if method in ("debug", "info") else cover(line)
 
 
+def _add_trace_id(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Say which trace a line belongs to: the same id from the hook to Part3."""
+    if (trace_id := trace_id_at_hand()) is not None:
+        event["trace_id"] = trace_id
+    return event
+
+
 def _cover_secrets(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
@@ -81,7 +91,7 @@ def _cover_secrets(
 
 def traceparent_of(header: str | None) -> str:
     """Carry a valid W3C `traceparent` on, or begin a new trace."""
-    if header and TRACEPARENT.match(header):
+    if header and TRACEPARENT.fullmatch(header):
         return header
     drawn = f"{_trace_ids.getrandbits(192):048x}"
     return f"00-{drawn[:32]}-{drawn[32:]}-01"

@@ -28,6 +28,7 @@ from services.errors import NeedsPerson, TryLater
 from services.http_client import Answer, HttpClient, NoAnswer, NotSent
 from services.procore.errors import GrantRefused
 from services.settings import Secret
+from services.tracing import trace_headers
 
 T = TypeVar("T")
 
@@ -185,7 +186,7 @@ class TokenClient:
     async def _ask(self, method: str, path: str, **request: Any) -> Answer:
         fault: Exception | None = None
         for url in self._urls:
-            headers = {"authorization": self._authorization()}
+            headers = {"authorization": self._authorization(), **trace_headers()}
             try:
                 answer = await self._http.send(method, url + path, headers=headers, **request)
             except (NotSent, NoAnswer) as error:

@@ -1,6 +1,7 @@
 """`python -m sync_worker`: one of any number of workers."""
 
 import asyncio
+import os
 
 import structlog
 
@@ -10,6 +11,7 @@ from services.metrics import Metrics
 from services.running import run_program, stop_on_signals
 from services.settings import read_or_exit
 from services.telemetry import configure_logging
+from services.tracing import exporting_traces
 from sync_worker.assembly import Worker, assembled
 from sync_worker.settings import WorkerSettings
 
@@ -81,7 +83,8 @@ def main() -> None:
     """Read the settings, or end with 78 and every fault; then run."""
     settings = read_or_exit(WorkerSettings.read)
     configure_logging(settings.log, "sync_worker")
-    run_program(run(settings))
+    with exporting_traces("sync_worker", os.environ):
+        run_program(run(settings))
 
 
 if __name__ == "__main__":

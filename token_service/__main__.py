@@ -1,6 +1,7 @@
 """`python -m token_service`: the pages on one port, tokens for our own services on another."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,7 @@ from services.postgres import Postgres, open_postgres
 from services.running import keep_memory_private, run_program, stop_on_signals
 from services.settings import read_or_exit
 from services.telemetry import configure_logging
+from services.tracing import exporting_traces
 from token_service.internal.api import internal_app
 from token_service.public.app import public_app
 from token_service.services import Outside, Services, assemble
@@ -97,7 +99,8 @@ def main() -> None:
     keep_memory_private()
     settings = read_or_exit(Settings.read)
     configure_logging(settings.log, "token_service")
-    run_program(run(settings))
+    with exporting_traces("token_service", os.environ):
+        run_program(run(settings))
 
 
 if __name__ == "__main__":

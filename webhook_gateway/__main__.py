@@ -1,6 +1,7 @@
 """`python -m webhook_gateway`: takes Procore's and Part3's deliveries and puts them into Kafka."""
 
 import gc
+import os
 
 from services.health import Health, metrics_app
 from services.http_limits import REFUSALS
@@ -10,6 +11,7 @@ from services.metrics import Metrics
 from services.running import run_program, stop_on_signals
 from services.settings import read_or_exit
 from services.telemetry import configure_logging
+from services.tracing import exporting_traces
 from webhook_gateway.app import Counts, Gateway
 from webhook_gateway.settings import GatewaySettings
 
@@ -53,7 +55,8 @@ def main() -> None:
     """Read the settings, or end with 78 and every fault; then run."""
     settings = read_or_exit(GatewaySettings.read)
     configure_logging(settings.log, "webhook_gateway")
-    run_program(run(settings))
+    with exporting_traces("webhook_gateway", os.environ):
+        run_program(run(settings))
 
 
 if __name__ == "__main__":

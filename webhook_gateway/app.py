@@ -5,7 +5,7 @@ everything behind it. Only "not authentic" and "not stored" may be refused.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.applications import Starlette
 
@@ -18,6 +18,7 @@ from services.http_exchange import Headers, Receive, Scope, Send
 from services.metrics import Metrics
 from services.settings import KeyRing
 from services.telemetry import traceparent_of
+from services.tracing import following, is_tracing, span, traceparent_at_hand
 from webhook_gateway.part3 import Claim, is_authentic, read_claim, read_part3
 from webhook_gateway.procore import read_procore
 from webhook_gateway.publishing import DeadLetter, Publish, Publishing
@@ -162,21 +163,46 @@ class Gateway:
             now=self._clock(),
         )
 
-    async def _publish(
+    def _publish(
         self,
         scope: Scope,
         body: bytes,
         reading: ProcoreNotice | Part3Notice | Unreadable | Ignored,
         *,
         project_id: str | None = None,
-    ) -> str:
+    ) -> Awaitable[str]:
         """Bring a reading to Kafka; return the outcome. Raises TryLater when Kafka is away."""
+        traceparent = traceparent_of(_first(scope["headers"], b"traceparent").decode("ascii"))
+        bring = self._traced if is_tracing() else self._bring
+        return bring(scope, body, reading, project_id, traceparent)
+
+    async def _traced(
+        self,
+        scope: Scope,
+        body: bytes,
+        reading: ProcoreNotice | Part3Notice | Unreadable | Ignored,
+        project_id: str | None,
+        traceparent: str,
+    ) -> str:
+        """Bring a reading as `_bring` does, and hand a span of ours on with it."""
+        sender = "part3" if scope["raw_path"] == PART3_PATH else "procore"
+        with following(traceparent), span("notice received", sender=sender):
+            at_hand = traceparent_at_hand() or traceparent
+            return await self._bring(scope, body, reading, project_id, at_hand)
+
+    async def _bring(
+        self,
+        scope: Scope,
+        body: bytes,
+        reading: ProcoreNotice | Part3Notice | Unreadable | Ignored,
+        project_id: str | None,
+        traceparent: str,
+    ) -> str:
         if isinstance(reading, Ignored):
             return "ignored"
         began = time.perf_counter()
         headers: Headers = scope["headers"]
         source: bytes = scope["raw_path"]
-        traceparent = traceparent_of(_first(headers, b"traceparent").decode("ascii"))
         if isinstance(reading, Unreadable):
             letter = DeadLetter(
                 body=body,

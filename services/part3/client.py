@@ -20,6 +20,7 @@ from schemas.returns import Delivery, Project, Readiness, Return
 from services.errors import ConnectorError, TryLater
 from services.http_client import Answer, HttpClient, NoAnswer, NotSent
 from services.settings import Secret
+from services.tracing import trace_headers
 from services.waits import charging
 
 T = TypeVar("T")
@@ -271,6 +272,7 @@ class Part3:
             "authorization": f"Bearer {self._token.reveal()}",
             "content-type": "application/json",
             "accept": "application/json",
+            **trace_headers(),
         }
 
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import astuple
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.procore.errors import NotAllowed, NotVisible, Refused
 from services.procore.models import Page, Place, Rfi, Submittal
 from services.procore.pacer import Priority
+from services.tracing import following, note_fact, span
 from services.waits import accounting
 from sync_worker.inbound.brake import Brake
 from sync_worker.inbound.look_store import BACKFILL, Look, Looks, Room
@@ -220,6 +222,8 @@ class Looking:
             with (
                 structlog.contextvars.bound_contextvars(project_id=project_id),
                 accounting(*(look.account for look in batch)),
+                following(batch[0].traceparent),
+                span("look", kind=batch[0].kind, records=len(batch), attempts=batch[0].attempts),
             ):
                 await self._take(batch)
         except TryLater as error:
@@ -345,7 +349,7 @@ class Looking:
 
         async def one(look: Look) -> None:
             async with turns:
-                with accounting(look.account):
+                with accounting(look.account), _trace_of(look, batch):
                     source = found.get(look.procore_id)
                     await self._bring(reader, look, fences[look.procore_id], source)
 
@@ -396,6 +400,7 @@ class Looking:
             log.warning("look.refused", why=str(error), **named)
             ours = isinstance(error, NotAllowed | NotVisible | Refused)
             later = TryLater(str(error), reason="procore_refused" if ours else "part3_refused")
+        note_fact("reason", later.reason)
         self._pauses.note(look.project_id, look.priority, later)
         await self._looks.try_again(look, later)
 
@@ -433,9 +438,17 @@ class Looking:
             await self._looks.judged(look, fresh=in_bin is not None)
 
     async def _give_back(self, batch: list[Look], error: TryLater) -> None:
+        note_fact("reason", error.reason)
         self._pauses.note(batch[0].project_id, batch[0].priority, error)
         for look in batch:
             await self._looks.try_again(look, error)
+
+
+def _trace_of(look: Look, batch: list[Look]) -> AbstractContextManager[None]:
+    """What was read with another's look goes on in the trace of its own notice."""
+    if look.traceparent == batch[0].traceparent:
+        return nullcontext()
+    return following(look.traceparent)
 
 
 def _key(look: Look) -> Key:

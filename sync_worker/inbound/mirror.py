@@ -15,6 +15,7 @@ from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.part3.client import Outdated
 from services.procore.files import FileBytes, FileEmpty
 from services.procore.models import Attachment, Place, Rfi, Submittal
+from services.tracing import span
 from services.waits import Closed
 from sync_worker.activity import as_json
 from sync_worker.inbound.content_version import with_content_version
@@ -249,7 +250,8 @@ class Mirror:
             await self.records.looked(key, fence, updated_at)
             return False
         flips = await self._flips_with(key, fence, before, record)
-        put = await self._put(key, fence, record, before.part3_version, source)
+        with span("put", kind=key.kind):
+            put = await self._put(key, fence, record, before.part3_version, source)
         failpoints.reach("l3")
         await self.records.keep(
             key,

@@ -11,6 +11,7 @@ from schemas.returns import Return
 from services import failpoints
 from services.errors import NeedsPerson, TryLater
 from services.procore.call import BeforeSending
+from services.tracing import note_fact
 from services.waits import account_at_work, accounting, told
 from sync_worker.outbound import holds
 from sync_worker.outbound.delivery_store import Change, DeliveryStore, Task, account_of
@@ -101,6 +102,8 @@ class Attempts:
             # a fault of ours in one return must not stop the others
             log.exception("return.fault", return_id=task.return_id)
             standing = self._later(task, _fault(task))
+        note_fact("stands", standing.state)
+        note_fact("reason", standing.reason or "")
         await self._store.settle(task, standing, await self._change(task, standing, answer))
         if standing.state == "delivered":
             self._wake_looks()

@@ -17,6 +17,7 @@ from services.procore.call import BeforeSending
 from services.procore.errors import NotAllowed, NotVisible, Refused
 from services.procore.models import Answer, Rfi, Submittal
 from services.procore.pacer import Priority
+from services.tracing import span
 from sync_worker.outbound import holds
 from sync_worker.outbound.breaker import MOST_WRITES, too_many_writes
 from sync_worker.outbound.carrying import Uploads, bring_files
@@ -232,7 +233,8 @@ class Deliverer:
             procore=self._procore,
             uploads=self._uploads,
         )
-        remote_id = await self._sender.send(errand, verdict, upload_ids)
+        with span("return", kind=answer.kind, files=len(upload_ids)):
+            remote_id = await self._sender.send(errand, verdict, upload_ids)
         chosen = verdict.response if isinstance(verdict, DeliverResponse) else None
         return await self._prover.prove(errand, remote_id, chosen)
 

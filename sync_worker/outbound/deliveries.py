@@ -7,6 +7,7 @@ from typing import Protocol
 import structlog
 
 from services.errors import TryLater
+from services.tracing import following, span
 from sync_worker.keeping import Owed
 from sync_worker.outbound.delivery_store import Task
 from sync_worker.outbound.intent_store import LeaseLost
@@ -128,8 +129,12 @@ class Deliveries:
 
     async def _work(self, task: Task) -> None:
         try:
-            with structlog.contextvars.bound_contextvars(
-                return_id=task.return_id, project_id=task.project_id
+            with (
+                structlog.contextvars.bound_contextvars(
+                    return_id=task.return_id, project_id=task.project_id
+                ),
+                following(task.traceparent),
+                span("delivery", stood=task.state, attempts=task.attempts),
             ):
                 await self._work_under_lease(task)
         finally:

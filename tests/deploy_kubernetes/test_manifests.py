@@ -1,6 +1,7 @@
 """deploy/kubernetes: valid for the stated releases, and as safe as it says."""
 
 import importlib
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from schemas.notices import TOPICS, WORKER_GROUP
 from services.kafka.topics import DEAD_LETTER_RETENTION_MS, RETENTION_MS
 from services.settings import Reader
 from tests.deploy_kubernetes.manifests import (
+    KUBERNETES,
     OVERLAYS,
     Resource,
     built,
@@ -395,3 +397,16 @@ def test_an_ingress_bounds_bodies_and_time_and_shows_no_metrics(overlay: str) ->
     gateway = named(overlay, "Ingress", "gateway")
     paths = [path["path"] for rule in gateway["spec"]["rules"] for path in rule["http"]["paths"]]
     assert paths == ["/procore/", "/part3/events"]
+
+
+def test_any_overlay_takes_the_component_that_exports_traces(tmp_path: Path) -> None:
+    base = os.path.relpath(KUBERNETES, tmp_path)
+    (tmp_path / "kustomization.yaml").write_text(
+        f"resources: [{base}/overlays/dev]\ncomponents: [{base}/components/tracing]\n"
+    )
+    overlay = str(tmp_path)
+    for program in PROGRAMS:
+        environment = environment_of(overlay, main_container(pods(overlay)[program]))
+        assert environment["OTEL_EXPORTER_OTLP_ENDPOINT"].endswith(":4318")
+    policy = named(overlay, "NetworkPolicy", "traces")
+    kubernetes_validate.validate(policy, RELEASES[0], strict=True)

@@ -1,8 +1,9 @@
 """The whole system, started once for all tests that only use it and break nothing."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
@@ -10,6 +11,7 @@ from connector.demo.stack import Stack
 from connector.demo.worlds import seed
 from deploy.local.browser import chromium_path
 from tests.stack.fault_stacks import QUICK, Site, connected_site
+from tests.stack.span_receiver import SpanReceiver, receiving_spans
 from tests.stack.stacks import running_stack
 
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -36,12 +38,26 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
+@pytest.fixture(scope="session")
+def span_receiver() -> Iterator[SpanReceiver]:
+    """Where the programs of `fault_site` export their traces to."""
+    with receiving_spans() as receiver:
+        yield receiver
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def fault_site(kafka_bootstrap: str, database_url: str) -> AsyncIterator[Site]:
+async def fault_site(
+    kafka_bootstrap: str, database_url: str, span_receiver: SpanReceiver
+) -> AsyncIterator[Site]:
     """A connected project on a system of its own, whose programs tests kill and start again."""
-    minding_hooks = {**QUICK, "HOOK_AUDIT_S": "2"}
+    how = {
+        **QUICK,
+        "HOOK_AUDIT_S": "2",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": span_receiver.url,
+        "OTEL_BSP_SCHEDULE_DELAY": "500",  # ms
+    }
     async with (
-        running_stack(kafka_bootstrap, database_url, overrides=minding_hooks) as stack,
+        running_stack(kafka_bootstrap, database_url, overrides=how) as stack,
         connected_site(stack) as site,
     ):
         yield site

@@ -18,6 +18,7 @@ from services.settings import Reader
 from tests.kafka_topics import kafka_settings, records_of
 from tests.stack.canaries import Canaries, forms_of, key_material
 from tests.stack.fault_stacks import Site
+from tests.stack.span_receiver import SpanReceiver
 from token_service.grants.seal import Sealed, Sealer
 from token_service.grants.store import ACCESS, REFRESH
 
@@ -38,7 +39,9 @@ async def test_a_canary_is_found_in_every_form() -> None:
         assert canaries.found == ["it in here"]
 
 
-async def test_d17_d18_no_canary_shows_anywhere_in_a_whole_system(site: Site) -> None:
+async def test_d17_d18_no_canary_shows_anywhere_in_a_whole_system(
+    site: Site, span_receiver: SpanReceiver
+) -> None:
     assert site.stack.environment["LOG_LEVEL"] == "debug"
     canaries = Canaries()
     for what, secret in key_material(site.stack.environment):
@@ -54,11 +57,13 @@ async def test_d17_d18_no_canary_shows_anywhere_in_a_whole_system(site: Site) ->
     canaries.look_in("database", [one async for one in _database(site)])
     canaries.look_in("pages", [one async for one in _pages(site)])
     canaries.look_in("process titles", _titles(site))
+    canaries.look_in("spans", span_receiver.bodies)
 
     assert canaries.found == []
     assert len(canaries.forms) > 20
     assert set(canaries.searched) == {
         "logs", "metrics", "Kafka", "database", "pages", "process titles",
+        "spans",
     }  # fmt: skip
     assert min(canaries.searched.values()) > 100
     assert canaries.searched["logs"] > 2_000

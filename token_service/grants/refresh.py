@@ -28,6 +28,7 @@ from services.procore.oauth import (
     Unknown,
 )
 from services.settings import Secret
+from services.tracing import note_fact, span
 from token_service.audit import Audit, Entry
 from token_service.grants.deciding import REFUSED_BY_PROCORE, UNREADABLE, Grant
 from token_service.grants.homecoming import Homecoming
@@ -146,7 +147,9 @@ class Refresher:
             await self._end(lease, "not_sent", spent=False)
             return
         failpoints.reach("r1")
-        given = await self._endpoint.renew(refresh_token)
+        with span("refresh"):
+            given = await self._endpoint.renew(refresh_token)
+            note_fact("answer", given.word)
         failpoints.reach("r2")
         await self._settle(grant, lease, given)
 

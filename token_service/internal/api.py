@@ -19,6 +19,7 @@ from schemas.connections import AccessTokenRequest, AuthorizationsRequest, Revoc
 from services.errors import NeedsPerson, TryLater
 from services.health import Health, health_routes
 from services.service_tokens import BadToken
+from services.tracing import following, span
 from token_service.connections.agreements import DispositionStore
 from token_service.connections.shapes import BadCursor
 from token_service.connections.store import ConnectionStore
@@ -136,8 +137,10 @@ class InternalApi:
                 return problem(401, "unauthorized")
             if not self.callers.may_ask(caller):
                 return problem(429, "rate_limited", retry_after_s=1.0)
+            work = handler.__name__.replace("_", " ")
             try:
-                return await handler(request, caller)
+                with following(request.headers.get("traceparent")), span(work, caller=caller):
+                    return await handler(request, caller)
             except Malformed as error:
                 return problem(error.status, "malformed", str(error))
             except NeedsPerson as error:
