@@ -63,6 +63,7 @@ def drawn(title: str, unit: str, series: dict[str, list[tuple[datetime, float]]]
         x_value_formatter=lambda at: f"{at:%H:%M}",
         x_labels_major_count=4,
         show_minor_x_labels=False,
+        truncate_label=-1,
         show_dots=False,
         legend_at_bottom=True,
         legend_at_bottom_columns=3,
