@@ -148,14 +148,19 @@ async def test_a_pause_is_in_no_figure_that_wakes_anybody(bench: Bench) -> None:
 
 async def test_paused_returns_go_on_oldest_first(bench: Bench) -> None:
     await bench.connect()
-    for name in ("ret_b", "ret_a"):  # not by name: ret_b came first
+    # not by name: ret_c came first
+    for name, record, author in (
+        ("ret_c", "1", "amy"),
+        ("ret_b", "2", "tom"),
+        ("ret_a", "1", "amy"),
+    ):
         await ask_delivery(
             bench.postgres,
             project_id=PROJECT,
             return_id=name,
             kind="rfi",
-            procore_id="1",
-            author_user_id="u-amy",
+            procore_id=record,
+            author_user_id=author,
         )
         await asyncio.sleep(0.01)
     await let_rest(bench.postgres, order())
@@ -166,7 +171,6 @@ async def test_paused_returns_go_on_oldest_first(bench: Bench) -> None:
     deliveries = PostgresDeliveries(bench.postgres, worker_id="w-1", lease_s=30)
     assert await deliveries.claim() is None
     await let_go_on(bench.postgres, THIS, BOTH)
-    first = await deliveries.claim()
-    assert first is not None
-    assert first.return_id == "ret_b"
-    assert await deliveries.claim() is None  # the later one of the same author waits for it
+    claimed = [await deliveries.claim() for _ in range(3)]
+    # the later one of the same author waits until the earlier one is done
+    assert [task and task.return_id for task in claimed] == ["ret_c", "ret_b", None]
