@@ -205,3 +205,13 @@ async def test_a_hook_is_ensured_by_project() -> None:
 async def test_a_hook_that_the_owners_grant_cannot_mend_needs_a_person() -> None:
     with pytest.raises(NeedsPerson):
         await client(Side([problem(409, "needs_reauthorization")]), Clock()).ensure_hook("p-1")
+
+
+async def test_a_hook_that_procore_refuses_says_so_in_the_token_services_words() -> None:
+    words = "Procore does not offer webhooks for RFIs in this project"
+    side = Side(
+        [json_answer({"code": "hook_refused", "detail": words, "title": "", "status": 409}, 409)]
+    )
+    with pytest.raises(NeedsPerson, match=words) as refused:
+        await client(side, Clock()).ensure_hook("p-1")
+    assert refused.value.reason == "hook_refused"
