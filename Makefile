@@ -82,6 +82,9 @@ lock: $(READY) ## Pin what pyproject.toml asks for, with hashes (UPGRADE=1: the 
 sbom: $(READY) ## Write deploy/sbom.cdx.json, what the image contains, from its lock file
 	@$(RUN) -m deploy.sbom
 
+advisories: $(READY) ## Ask the OSV database of flaws about every pinned release (leaves this machine)
+	@$(RUN) -m deploy.advisories
+
 faults: $(READY) prepare ## Every fault on the real system, below an hour (ONLY="w5 kafka" some; SEED=7 a run again)
 	@ONLY="$(ONLY)" SEED="$(SEED)" MINUTES="$(MINUTES)" $(RUN) -m tests.faults
 	$(if $(ONLY),,REFRESH_ROTATIONS=$(or $(ROTATIONS),100) $(PYTEST) tests/token_service/test_refresh_storm.py)
