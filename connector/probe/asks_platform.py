@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from connector.probe.authorizing import ask_for_code, asked_for_tokens, end, tokens_in
-from connector.probe.probing import Probe
+from connector.probe.probing import NEEDS_SECOND, Probe
 from connector.probe.wire import Faulty, Seen, Session
 from services.procore.oauth import InvalidGrant, NotProcessed, read_token_answer
 from services.procore.permissions import is_admin_of_both, levels_of
@@ -103,7 +103,7 @@ async def ask_for_limits(probe: Probe) -> None:
 
 async def _ask_who_shares(probe: Probe) -> None:
     if probe.second is None:
-        probe.answers.leave("7.key", "it takes a second person who authorizes (--second)")
+        probe.answers.leave("7.key", NEEDS_SECOND)
         return
     for _ in range(3):
         before = await _window(probe.first)
@@ -147,27 +147,15 @@ async def read_manifests(probe: Probe) -> None:
     both = levels.rfi is not None and levels.submittal is not None
     listed = ", ".join(f"{name} (…/{tail})" for name, tail in sorted(tools.items()))
     known = "both are known to us" if both else "we do not find both tools in it"
-    evidence = (first.line, f"RFIs {levels.rfi}, Submittals {levels.submittal}")
-    probe.answers.say("9.names", f"{known}: {listed}", as_assumed=both, evidence=evidence)
+    evidence = [first.line, f"the first person: {_told_of(first)}"]
+    if probe.second is not None:
+        evidence.append(f"the second person: {_told_of(await _manifest(probe, probe.second))}")
+    found = f"{known}: {listed}"
+    probe.answers.say("9.names", found, as_assumed=both, evidence=tuple(evidence))
+    for line in evidence[1:]:
+        probe.person.say(f"      {line}")
     if not is_admin_of_both(first.body):
         probe.person.say("You are not Admin on both tools here: other answers may suffer.")
-    await _ask_about_granular(probe)
-
-
-async def _ask_about_granular(probe: Probe) -> None:
-    if probe.second is not None:
-        seen = await _manifest(probe, probe.second)
-        levels = levels_of(seen.body)
-        actions = sorted(
-            str(action.get("action_name"))
-            for tool in seen.object().get("tools") or ()
-            for action in tool.get("permitted_actions") or ()
-            if isinstance(action, dict)
-        )
-        probe.person.say(
-            f"The second person: RFIs {levels.rfi}, Submittals {levels.submittal}, "
-            f"granular permissions {', '.join(actions) or 'none'}."
-        )
     told = await probe.person.ask(
         "Should somebody with granular permissions below Admin be able to connect a project? "
         "(empty: not decided)"
@@ -176,6 +164,21 @@ async def _ask_about_granular(probe: Probe) -> None:
         probe.answers.say("9.granular", f"a person says: {told}", as_assumed=None)
     else:
         probe.answers.leave("9.granular", "a decision of people, not of a machine; none was given")
+
+
+def _told_of(manifest: Seen) -> str:
+    """Return levels and granular permissions in words."""
+    levels = levels_of(manifest.body)
+    granular = sorted(
+        str(action.get("action_name"))
+        for tool in manifest.object().get("tools") or ()
+        for action in tool.get("permitted_actions") or ()
+        if isinstance(action, dict)
+    )
+    return (
+        f"RFIs {levels.rfi}, Submittals {levels.submittal}, "
+        f"granular permissions {', '.join(granular) or 'none'}"
+    )
 
 
 async def _manifest(probe: Probe, session: Session) -> Seen:

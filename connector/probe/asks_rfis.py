@@ -11,7 +11,7 @@ from connector.probe.making import (
     removed_rfi,
     replied,
 )
-from connector.probe.probing import Probe, of_record
+from connector.probe.probing import NEEDS_SECOND, Probe, of_record
 from connector.probe.wire import Faulty, Session
 
 BAD_REQUEST = 400
@@ -27,31 +27,31 @@ async def ask_for_events_of_a_reply(probe: Probe) -> None:
     assignee = _assignee(probe)
     rfi_id = str((await made_rfi(probe, "a reply", assignee_id=assignee.user_id))["id"])
     before = (await probe.first.get(f"{probe.rfis}/{rfi_id}")).object()
-
-    def is_of_reply(event: dict[str, Any]) -> bool:
-        return bool(event["resource"] == "RFI Replies" or event["id"] == rfi_id)
-
-    seen, came = await probe.events_after(lambda: replied(probe, assignee, rfi_id), is_of_reply)
-    seen.object()
-    probe.answers.say(
-        "1.reply",
-        _told(came),
-        as_assumed="RFI Replies/create" in came,
-        evidence=(seen.line,),
-    )
+    await _say_events_of_reply(probe, "1.reply", assignee, rfi_id)
     after = (await probe.first.get(f"{probe.rfis}/{rfi_id}")).object()
     moved = _ball(before) != _ball(after)
     probe.answers.say(
         "11.ball",
         f"it {'moves' if moved else 'stays'}: {_role(before)}, then {_role(after)}",
         as_assumed=None,
-        evidence=(seen.line,),
     )
     await removed_rfi(probe, rfi_id)
 
 
+async def _say_events_of_reply(probe: Probe, key: str, session: Session, rfi_id: str) -> None:
+    """Reply and say what it raised; of our own project's replies no others come meanwhile."""
+
+    def is_of_reply(event: dict[str, Any]) -> bool:
+        return bool(event["resource"] == "RFI Replies" or event["id"] == rfi_id)
+
+    seen, came = await probe.events_after(lambda: replied(probe, session, rfi_id), is_of_reply)
+    seen.object()
+    told = "RFI Replies/create" in came
+    probe.answers.say(key, _told(came), as_assumed=told, evidence=(seen.line,))
+
+
 async def ask_for_events_of_a_forward(probe: Probe) -> None:
-    """1: an assignee who holds the ball forwards it to one more person."""
+    """1: an assignee who holds the ball forwards it to one more person, who replies."""
     assignee = _assignee(probe)
     to_id = probe.first.user_id if probe.second else probe.other_id
     if not to_id:
@@ -69,10 +69,14 @@ async def ask_for_events_of_a_forward(probe: Probe) -> None:
         ),
         of_record(rfi_id),
     )
-    await removed_rfi(probe, rfi_id)
     seen.object()
     updates = "RFIs/update" in came
     probe.answers.say("1.rfi_forward", _told(came), as_assumed=updates, evidence=(seen.line,))
+    if probe.second is None:
+        probe.answers.leave("1.rfi_review", NEEDS_SECOND)
+    else:
+        await _say_events_of_reply(probe, "1.rfi_review", probe.first, rfi_id)
+    await removed_rfi(probe, rfi_id)
 
 
 async def ask_for_official_replies(probe: Probe) -> None:

@@ -1,10 +1,6 @@
-"""Unknowns 1, 2, 10 and 14 as far as they are of submittals."""
+"""Unknowns 1, 2 and 14 as far as they are of submittals."""
 
-from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
-
-import httpx2
 
 from connector.probe.making import (
     files_of,
@@ -13,15 +9,13 @@ from connector.probe.making import (
     name_of,
     note_left,
     removed_submittal,
+    submittal_now,
     uploaded,
 )
-from connector.probe.probing import Probe, of_record
+from connector.probe.probing import NEEDS_SECOND, Probe, of_record
 from connector.probe.wire import Faulty, Seen, Session
 
 Object = dict[str, Any]
-REDIRECTS = (301, 302, 303, 307, 308)
-LEAST_LIFE_S = 60
-UNIX_TIME = 10**9  # what is greater is a moment, not a number of seconds
 
 
 async def ask_for_a_response(probe: Probe) -> None:
@@ -44,7 +38,7 @@ async def ask_for_a_response(probe: Probe) -> None:
     told = f"{shape} of {', '.join(sorted(fields))}" if isinstance(fields, dict) else shape
     as_assumed = isinstance(seen.body, dict | list)
     probe.answers.say("2.body", told, as_assumed=as_assumed, evidence=(seen.line,))
-    after = await _read(probe, submittal_id)
+    after = await submittal_now(probe, submittal_id)
     kept = files_of(_row_of(after, probe.first.user_id))
     words = "yes: the file stands in the row" if kept else "no: the row has no file"
     probe.answers.say("2.upload_ids", words, as_assumed=bool(kept), evidence=(seen.line,))
@@ -62,7 +56,7 @@ async def _finish_step(probe: Probe, first_answered: Object, other: str) -> None
     evidence = [f"ball in court after the first answer: {_people(probe, between)}"]
     if waits and probe.second is not None:
         seen = await _answer(probe, probe.second, first_answered, other)
-        after = await _read(probe, str(first_answered["id"]))
+        after = await submittal_now(probe, str(first_answered["id"]))
         evidence += [seen.line, f"after both: {_people(probe, ids_of(after.get('ball_in_court')))}"]
     probe.answers.say("2.parallel", found, as_assumed=waits, evidence=tuple(evidence))
 
@@ -88,7 +82,7 @@ async def ask_for_a_response_on_behalf(probe: Probe) -> None:
 
 
 async def ask_for_a_forward(probe: Probe) -> None:
-    """1: an approver forwards for review."""
+    """1: an approver forwards for review, and the reviewer answers."""
     other = _other(probe)
     made = await made_submittal(probe, "forwarding", (probe.first.user_id,))
     submittal_id = str(made["id"])
@@ -96,97 +90,26 @@ async def ask_for_a_forward(probe: Probe) -> None:
         lambda: _answer(probe, probe.first, made, probe.first.user_id, forward_to=other),
         of_record(submittal_id),
     )
-    await removed_submittal(probe, submittal_id)
     if not seen.ok:
         raise Faulty(seen.line)
     updates = "Submittals/update" in came
     probe.answers.say("1.submittal_forward", _told(came), as_assumed=updates, evidence=(seen.line,))
+    if probe.second is None:
+        probe.answers.leave("1.submittal_review", NEEDS_SECOND)
+    else:
+        await _say_events_of_review(probe, probe.second, await submittal_now(probe, submittal_id))
+    await removed_submittal(probe, submittal_id)
 
 
-async def ask_for_files(probe: Probe) -> None:
-    """10: a file with a new submittal, by reference with a new and with a changed one."""
-    sent = str((await made_submittal(probe, "a file sent with it", with_file=True))["id"])
-    _say_kept(probe, "10.create_multipart", await _read(probe, sent))
-    upload_id = await uploaded(probe, probe.first)
-    made = await made_submittal(probe, "a file by reference", upload_ids=[upload_id])
-    by_reference = str(made["id"])
-    before = await _read(probe, by_reference)
-    _say_kept(probe, "10.create_upload_ids", before)
-    changed = await probe.write(
-        f"add an uploaded file to submittal {by_reference}",
-        probe.first,
-        "PATCH",
-        f"{probe.submittals}/{by_reference}",
-        json={"submittal": {"upload_ids": [await uploaded(probe, probe.first)]}},
+async def _say_events_of_review(probe: Probe, reviewer: Session, forwarded: Object) -> None:
+    seen, came = await probe.events_after(
+        lambda: _answer(probe, reviewer, forwarded, reviewer.user_id),
+        of_record(forwarded["id"]),
     )
-    after = await _read(probe, by_reference)
-    more = files_of(after) > files_of(before)
-    words = "yes" if more else f"no: {changed.status}, and it has {files_of(after)} files"
-    probe.answers.say("10.update_upload_ids", words, as_assumed=more, evidence=(changed.line,))
-    try:
-        await _life_of_an_address(probe, await _read(probe, sent), after)
-    finally:
-        for one in (sent, by_reference):
-            await removed_submittal(probe, one)
-
-
-def _say_kept(probe: Probe, key: str, record: Object) -> None:
-    count = files_of(record)
-    words = f"yes: it has {count}" if count else "no: it has none"
-    assumed = None if key == "10.create_multipart" else bool(count)
-    probe.answers.say(key, words, as_assumed=assumed)
-
-
-async def _life_of_an_address(probe: Probe, *records: Object) -> None:
-    """Read from the storage address itself until when it serves."""
-    urls = [
-        str(one["url"])
-        for record in records
-        for one in (
-            *(record.get("attachments") or ()),
-            *(record.get("associated_attachments") or ()),
-        )
-        if isinstance(one, dict) and one.get("url")
-    ]
-    if not urls:
-        raise Faulty("no submittal kept a file whose address could be followed")
-    bearer = f"Bearer {probe.first.access_token.reveal()}"
-    try:
-        answer = await probe.first.http.get(
-            urls[0], headers={"authorization": bearer}, follow_redirects=False, timeout=60
-        )
-    except httpx2.HTTPError as error:
-        raise Faulty(f"the attachment's address: {type(error).__name__}") from error
-    if answer.status_code not in REDIRECTS:
-        raise Faulty(f"the attachment's address answers {answer.status_code}, not a redirect")
-    life_s = seconds_served(answer.headers.get("location", ""), answer.headers.get("date", ""))
-    if life_s is None:
-        why = "the storage address does not say until when it serves; nobody waited for its end"
-        probe.answers.leave("10.url_life", why)
-        return
-    enough = life_s >= LEAST_LIFE_S
-    probe.answers.say("10.url_life", f"{life_s} s, by what it says itself", as_assumed=enough)
-
-
-def seconds_served(address: str, date: str) -> int | None:
-    """Return for how many seconds a presigned address serves; None when it does not say.
-
-    `X-Amz-Expires` is a number of seconds, `Expires` a moment (Unix seconds); a moment is compared
-    with the answer's own date.
-    """
-    query = parse_qs(urlsplit(address).query)
-    for name in ("X-Amz-Expires", "Expires"):
-        text = query.get(name, [""])[0]
-        if not text.isdecimal():
-            continue
-        if int(text) < UNIX_TIME:
-            return int(text)
-        try:
-            now = datetime.strptime(date, "%a, %d %b %Y %H:%M:%S %Z")  # noqa: DTZ007 - GMT below
-        except ValueError:
-            return None
-        return int(text) - int((now - datetime(1970, 1, 1)).total_seconds())  # noqa: DTZ001
-    return None
+    if not seen.ok:
+        raise Faulty(seen.line)
+    updates = "Submittals/update" in came
+    probe.answers.say("1.submittal_review", _told(came), as_assumed=updates, evidence=(seen.line,))
 
 
 async def ask_for_events_of_bins(probe: Probe) -> None:
@@ -287,10 +210,6 @@ async def _response_id(probe: Probe) -> int:
         if one.get("considered") == "approved":
             return int(one["id"])
     raise Faulty("the project has no response that is considered approved")
-
-
-async def _read(probe: Probe, submittal_id: str) -> Object:
-    return (await probe.first.get(f"{probe.submittals}/{submittal_id}")).object()
 
 
 def _row_of(submittal: Object, user_id: str) -> Object:

@@ -118,6 +118,11 @@ async def removed_submittal(probe: Probe, submittal_id: str) -> Seen:
     return seen
 
 
+async def submittal_now(probe: Probe, submittal_id: str) -> Object:
+    """Read a submittal. Raises Faulty."""
+    return (await probe.first.get(f"{probe.submittals}/{submittal_id}")).object()
+
+
 async def uploaded(probe: Probe, session: Session) -> str:
     """Upload a small file and return its uuid. Raises Declined, Faulty."""
     seen = await probe.write(

@@ -11,6 +11,7 @@ from connector.probe.person import Declined, Person
 from connector.probe.wire import Faulty, Seen, Session
 
 MARK = "Connector probe"
+NEEDS_SECOND = "it takes a second person who authorizes (--second)"
 FILE_NAME = "connector-probe.txt"
 FILE_BYTES = b"A file of the connector's probe. It may be deleted.\n"
 

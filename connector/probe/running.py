@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from connector.probe import asks_hooks, asks_platform, asks_rfis, asks_submittals
+from connector.probe import asks_files, asks_hooks, asks_platform, asks_rfis, asks_submittals
 from connector.probe.person import Declined
 from connector.probe.probing import Probe
 from connector.probe.unknowns import PARTS
@@ -29,16 +29,16 @@ ASKS = (
     Ask(("8.disabled",), asks_hooks.ask_about_disabling),
     Ask(("4.application", "4.operation"), asks_hooks.ask_for_metadata),
     Ask(("1.reply", "11.ball"), asks_rfis.ask_for_events_of_a_reply),
-    Ask(("1.rfi_forward",), asks_rfis.ask_for_events_of_a_forward),
+    Ask(("1.rfi_forward", "1.rfi_review"), asks_rfis.ask_for_events_of_a_forward),
     Ask(("11.exclusive",), asks_rfis.ask_for_official_replies),
     Ask(("13.advance",), asks_rfis.ask_for_the_body_of_advance),
     Ask(("14.retrieve",), asks_rfis.ask_for_the_event_of_a_return),
     Ask(("1.response", "2.body", "2.upload_ids", "2.parallel"), asks_submittals.ask_for_a_response),
     Ask(("2.on_behalf", "2.mail"), asks_submittals.ask_for_a_response_on_behalf),
-    Ask(("1.submittal_forward",), asks_submittals.ask_for_a_forward),
+    Ask(("1.submittal_forward", "1.submittal_review"), asks_submittals.ask_for_a_forward),
     Ask(
         ("10.create_multipart", "10.create_upload_ids", "10.update_upload_ids", "10.url_life"),
-        asks_submittals.ask_for_files,
+        asks_files.ask_for_files,
     ),
     Ask(("14.submittal_delete", "14.submittal_restore"), asks_submittals.ask_for_events_of_bins),
     Ask(("14.package",), asks_submittals.ask_for_the_event_of_a_move),

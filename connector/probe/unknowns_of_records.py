@@ -24,6 +24,12 @@ RECORD_PARTS = (
         rests_on=(SWEEP,),
     ),
     Part(
+        key="1.rfi_review",
+        asks="Which events does the reply of the person raise whom an RFI was forwarded to?",
+        assumed="RFI Replies/create, with an RFIs/update or without one",
+        rests_on=("sync_worker/consume.py: a reply's event lists the RFIs that changed",),
+    ),
+    Part(
         key="1.response",
         asks="Does an approver's response raise Submittals/update?",
         assumed="yes; without it a response shows only after the next sweep",
@@ -36,6 +42,12 @@ RECORD_PARTS = (
         key="1.submittal_forward",
         asks="Does forwarding a submittal to a reviewer raise Submittals/update?",
         assumed="yes; without it the new row shows only after the next sweep",
+        rests_on=(SWEEP,),
+    ),
+    Part(
+        key="1.submittal_review",
+        asks="Does the answer of the person whom a submittal was forwarded to raise an update?",
+        assumed="yes; without it the answer shows only after the next sweep",
         rests_on=(SWEEP,),
     ),
     Part(

@@ -30,6 +30,8 @@ WORLDS = {
         says={
             "1.reply": (AS, "RFI Replies/create, RFIs/update"),
             "1.rfi_forward": (AS, "RFIs/update"),
+            "1.rfi_review": (AS, "RFI Replies/create"),
+            "1.submittal_review": (AS, "Submittals/update"),
             "1.response": (AS, "Submittals/update"),
             "1.submittal_forward": (AS, "Submittals/update"),
             "2.body": (AS, "an object of attachments"),
@@ -97,6 +99,8 @@ WORLDS = {
         says={
             "1.reply": (AS, "RFI Replies/create"),
             "1.rfi_forward": (DIFFERENT, "none came"),
+            "1.rfi_review": (AS, "RFI Replies/create"),
+            "1.submittal_review": (DIFFERENT, "none came"),
             "1.response": (DIFFERENT, "none came"),
             "1.submittal_forward": (DIFFERENT, "none came"),
             "2.body": (AS, "an array of attachments"),
@@ -170,6 +174,8 @@ WORLDS = {
         says={
             "1.reply": (AS, "RFI Replies/create, RFIs/update"),
             "2.parallel": (AS, "yes: the second keeps it alone"),
+            "1.rfi_review": (OPEN, "--second"),
+            "1.submittal_review": (OPEN, "--second"),
             "7.key": (OPEN, "--second"),
         },
     ),

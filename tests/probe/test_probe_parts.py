@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from connector.__main__ import main
 from connector.probe import running
 from connector.probe.answers import read_answers
-from connector.probe.asks_submittals import seconds_served
+from connector.probe.asks_files import seconds_served
 from connector.probe.authorizing import App, ask_for_code, code_in
 from connector.probe.events import Watch
 from connector.probe.person import Terminal
