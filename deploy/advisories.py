@@ -6,6 +6,7 @@ The lock files are given to `uv audit` as the lock of a project that nobody buil
 registry is asked.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = ("requirements.lock", "requirements.runtime.lock", "requirements.sandbox.lock")
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
-NOWHERE = "https://nowhere.invalid/simple"
+NOWHERE = "http://127.0.0.1:9/simple"  # nobody listens there: uv goes on without it
 PROJECT = '[project]\nname = "all-that-is-pinned"\nversion = "0"\nrequires-python = ">=3.11"\n'
 
 
@@ -37,8 +38,11 @@ def ask(packages: Sequence[tuple[str, str]], *options: str) -> int:
         project, lock = Path(folder) / "pyproject.toml", Path(folder) / "uv.lock"
         project.write_text(PROJECT, encoding="utf-8")
         lock.write_text(_lock_of(packages), encoding="utf-8")
+        once = os.environ | {"UV_HTTP_RETRIES": "0"}
         command = ("audit", "--frozen", "--preview-features", "audit-command", *options)
-        ended = subprocess.run([sys.executable, "-m", "uv", *command], cwd=folder, check=False)
+        ended = subprocess.run(
+            [sys.executable, "-m", "uv", *command], cwd=folder, env=once, check=False
+        )
     return ended.returncode
 
 
