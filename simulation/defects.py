@@ -188,7 +188,7 @@ DEFECTS = (
         answers={store.TAKE_LEASE: take_any_lease},
         shown_by=21,
     ),
-    Defect("a new pair in memory alone", ("grant",), "tokens", Parts(spool=NoSpool), shown_by=138),
+    Defect("a new pair in memory alone", ("grant",), "tokens", Parts(spool=NoSpool), shown_by=283),
 )
 
 
