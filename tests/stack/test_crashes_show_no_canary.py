@@ -60,9 +60,11 @@ run_program(globals()[sys.argv[1]]())
 """
 
 
-@pytest.mark.parametrize("form", ["json", "console"])
+PLACES = ("nowhere", "caught", "in_a_task", "in_a_callback", "in_a_thread", "in_a_finalizer")
+
+
 @pytest.mark.parametrize(
-    "where", ["nowhere", "caught", "in_a_task", "in_a_callback", "in_a_thread", "in_a_finalizer"]
+    ("where", "form"), [*((where, "json") for where in PLACES), ("caught", "console")]
 )
 def test_d17_b77_a_crash_shows_no_canary(where: str, form: str) -> None:
     password, key = secrets.token_urlsafe(32), secrets.token_bytes(32)
