@@ -187,6 +187,7 @@ async def open_postgres(
             max_inactive_connection_lifetime=60.0,
             server_settings=SERVER_SETTINGS,
             init=_read_json_as_values,
+            reset=_leave_as_it_is,
         )
     except CONNECTION_FAULTS as error:
         message = f"Postgres cannot be reached ({type(error).__name__}): check DATABASE_URL"
@@ -199,6 +200,14 @@ async def open_postgres(
                 await pool.close()
         except TimeoutError:
             pool.terminate()
+
+
+async def _leave_as_it_is(_connection: asyncpg.Connection) -> None:
+    """Spare each statement the second round trip of asyncpg's own reset.
+
+    That undoes what a session keeps: settings, advisory locks, cursors, listeners. We leave none:
+    what we set holds for the transaction, and asyncpg rolls back one that is still open.
+    """
 
 
 async def _read_json_as_values(connection: asyncpg.Connection) -> None:

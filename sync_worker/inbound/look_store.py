@@ -36,35 +36,53 @@ UPDATE mirror.looks SET claimed_by = NULL, due_at = now()
 WHERE claimed_by = $1 AND (project_id, kind, procore_id) NOT IN (
   SELECT * FROM unnest($2::text[], $3::text[], $4::text[]))
 """
+# Which projects, kinds and priorities have looks: one step from each to the next in the index, so
+# that projects with nothing to look at cost nothing, and neither do the many looks of a backfill.
+WAITING = """
+WITH RECURSIVE waiting AS (
+  (SELECT l.project_id, l.kind, l.priority FROM mirror.looks l
+    ORDER BY l.project_id, l.kind, l.priority LIMIT 1)
+  UNION ALL
+  SELECT n.project_id, n.kind, n.priority FROM waiting w CROSS JOIN LATERAL (
+    SELECT l.project_id, l.kind, l.priority FROM mirror.looks l
+    WHERE (l.project_id, l.kind, l.priority) > (w.project_id, w.kind, w.priority)
+    ORDER BY l.project_id, l.kind, l.priority LIMIT 1
+  ) n
+)
+"""
 # The most urgent due record, from projects that have room: one step into the index a project,
 # kind and priority, however many looks wait there. Submittals that somebody just changed wait for
 # those that come right after them, $4 seconds at most, as one call reads them all. $1 projects
 # without room; $2 those without room for their backfill; $3 whether backfills have room at all.
 MOST_URGENT = """
-  FROM mirror.projects p CROSS JOIN (VALUES (1), (2), (3)) AS v (priority)
-  CROSS JOIN (VALUES ('rfi'), ('submittal')) AS k (kind)
+  FROM waiting v
+  CROSS JOIN LATERAL (
+    SELECT one.project_id FROM mirror.projects one
+    WHERE one.project_id = v.project_id AND one.state = 'active' AND one.attention_reason IS NULL
+      AND one.to_part3_paused IS NULL
+    LIMIT 1
+  ) p
   CROSS JOIN LATERAL (
     SELECT l.project_id, l.kind, l.procore_id, l.reason, l.due_at FROM mirror.looks l
-    WHERE (l.project_id, l.kind, l.priority) = (p.project_id, k.kind, v.priority)
+    WHERE (l.project_id, l.kind, l.priority) = (p.project_id, v.kind, v.priority)
     ORDER BY l.due_at LIMIT 1
   ) l
   CROSS JOIN LATERAL (
-    SELECT CASE WHEN k.kind = 'submittal' AND v.priority = 1 THEN coalesce((
+    SELECT CASE WHEN v.kind = 'submittal' AND v.priority = 1 THEN coalesce((
       SELECT max(m.due_at) FROM mirror.looks m
-      WHERE (m.project_id, m.kind, m.priority) = (p.project_id, k.kind, v.priority)
+      WHERE (m.project_id, m.kind, m.priority) = (p.project_id, v.kind, v.priority)
         AND m.due_at BETWEEN l.due_at AND l.due_at + make_interval(secs => $4)
         AND m.claimed_by IS NULL AND m.attempts = 0), l.due_at)
       ELSE l.due_at END AS ready_at
   ) r
-  WHERE p.state = 'active' AND p.attention_reason IS NULL AND p.to_part3_paused IS NULL
-    AND NOT p.project_id = ANY($1)
+  WHERE NOT p.project_id = ANY($1)
     AND (v.priority < 3 OR ($3 AND NOT p.project_id = ANY($2)))
 """
 # Several submittals of its project go with it, as one list call reads them all; but what was at
 # fault itself goes alone, so that it fails alone. Whatever is claimed falls due again if this
 # worker dies.
 CLAIM = f"""
-WITH first AS MATERIALIZED (
+{WAITING}, first AS MATERIALIZED (
   SELECT l.project_id, l.kind, l.procore_id, coalesce(l.reason = ANY($8), false) AS alone,
     CASE WHEN l.kind = 'submittal' AND NOT coalesce(l.reason = ANY($8), false)
       THEN $7::int ELSE 1 END AS most
@@ -89,7 +107,7 @@ RETURNING l.project_id, l.kind, l.procore_id, l.asked, l.attempts, l.priority, l
   now() AS claimed_at
 """  # noqa: S608 - constants
 NEXT_DUE = f"""
-SELECT extract(epoch FROM min(r.ready_at) - now())::float8 {MOST_URGENT}
+{WAITING} SELECT extract(epoch FROM min(r.ready_at) - now())::float8 {MOST_URGENT}
 """  # noqa: S608 - constants
 RENEW = """
 UPDATE mirror.looks SET due_at = now() + make_interval(secs => $5)
