@@ -13,8 +13,8 @@ from services.errors import TryLater
 from services.postgres import Postgres
 from sync_worker.keeping import Owed
 
-LEASE_S = 40.0
-RENEW_EVERY_S = 10.0
+LEASE_S = 30.0
+RENEW_EVERY_S = 7.5
 """Three renewals may fail before a lease lapses under a worker that lives."""
 
 MAKE_RECORDS = """

@@ -14,7 +14,7 @@ from services.waits import Account, Minutes, waiting_on
 from sync_worker.backoff import backoff_s
 from sync_worker.inbound.settling import AwaitedReply, Moments, Seen, answered_by
 
-LEASE_S = 40.0
+LEASE_S = 30.0
 """How long a claim outlives its worker; renewed at every quarter of it while work goes on."""
 
 MOST_SUBMITTALS = 50
