@@ -8,7 +8,7 @@ import pytest
 
 from schemas.connections import ProjectOptions
 from services.procore.errors import AppNotInstalled, NotAllowed, NotVisible
-from sync_worker.inbound.looking import HIDDEN
+from sync_worker.inbound.bringing import HIDDEN
 from tests.worker.bench import Bench
 from tests.worker.sides import OWNER, PROJECT, START, later, member, rfi_json
 
