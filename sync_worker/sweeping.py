@@ -223,7 +223,8 @@ class Sweeping:
                 updated_from=sweep.window_from,
                 updated_to=None,
             )
-            await self._take(sweep, page, drafts=reader.show_drafts)
+            begun_before = number == sweep.next_page  # perhaps, by a worker that died
+            await self._take(sweep, page, drafts=reader.show_drafts, may_be_half_taken=begun_before)
             failpoints.reach("s1")
             number += 1
             goes_on = await self._sweeps.page_done(sweep, number, len(page.items), page.answered_at)
@@ -247,7 +248,9 @@ class Sweeping:
             await self._looks.want(sweep.project_id, sweep.kind, ids, BACKFILL)
             self._wake_looks()
 
-    async def _take(self, sweep: Sweep, page: Page, *, drafts: bool) -> None:
+    async def _take(
+        self, sweep: Sweep, page: Page, *, drafts: bool, may_be_half_taken: bool
+    ) -> None:
         found = [one for item in page.items if (one := _read(sweep.kind, item)) is not None]
         known = await self._sweeps.known(sweep, [one.id for one in found])
         changed = [one for one in found if _wants_a_look(one, known.get(one.id), drafts=drafts)]
@@ -259,6 +262,10 @@ class Sweeping:
             await self._listings.note(sweep.project_id, sweep.kind, states)
         priority = BACKFILL if sweep.backfill else SWEEP_LOOK
         wanted = [one.id for one in changed if one.id not in whole]
+        if sweep.backfill and sweep.kind == "rfi" and may_be_half_taken:
+            # shown as the list has them before the worker died: nobody has read their replies
+            shown = {one.id for one in found if (known.get(one.id) or {}).get("record") is not None}
+            wanted += sorted(shown.difference(wanted))
         await self._looks.want(sweep.project_id, sweep.kind, wanted, priority)
         if wanted:
             self._wake_looks()
