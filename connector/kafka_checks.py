@@ -97,7 +97,8 @@ async def _remedy(settings: KafkaSettings) -> str:
             continue
         writer.close()
         return (
-            f"{server.strip()} takes connections and refuses us: correct KAFKA_SECURITY_PROTOCOL, "
-            "KAFKA_CA_FILE, KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD."
+            f"{server.strip()} takes connections, and hangs or refuses us: look at its log and its "
+            "disk; if it serves others, correct KAFKA_SECURITY_PROTOCOL, KAFKA_CA_FILE, "
+            "KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD."
         )
     return "Start the brokers, or correct KAFKA_BOOTSTRAP_SERVERS."

@@ -152,17 +152,15 @@ class TokenClient:
         One of ok, created, repaired, missed (it was in order, but Procore gave up deliveries).
 
         Raises:
-            GrantRefused: the owner's grant does not work.
-            NeedsPerson: Procore refuses the hook, in the token service's own words.
+            NeedsPerson: the owner's grant does not work, or Procore refuses the hook; in the token
+                service's own words.
             TryLater: it cannot be said now.
         """
         path = f"/internal/connections/{quote(project_id, safe='')}/hook"
         answer = await self._ask("POST", path)
         if answer.status == CONFLICT:
-            refused = _grant_refused(project_id, answer)
-            if refused.reason != "hook_refused":
-                raise refused
-            raise NeedsPerson(_read(answer, GrantProblem).detail, reason=refused.reason)
+            problem = _read(answer, GrantProblem)
+            raise NeedsPerson(problem.detail or problem.title, reason=problem.code)
         found = _read(answer, dict)
         return str(found.get("state", "ok"))
 
@@ -194,7 +192,7 @@ class TokenClient:
                 continue
             if answer.status in (OK, NOT_FOUND, CONFLICT):
                 return answer
-            fault = TryLater(f"status {answer.status}", reason="token_service_down")
+            fault = TryLater(_why(answer), reason="token_service_down")
         message = f"the token service gives no answer for {path.split('/')[2]} now ({fault})"
         raise TryLater(message, reason="token_service_down") from fault
 
@@ -205,6 +203,15 @@ def _grant_refused(user_id: str, answer: Answer) -> GrantRefused:
     except msgspec.DecodeError:
         code = "not_authorized"
     return GrantRefused(user_id, reason=code)
+
+
+def _why(answer: Answer) -> str:
+    """Return in words why it cannot be done now: a 503 names who is away, Procore for instance."""
+    try:
+        problem = msgspec.json.decode(answer.body, type=GrantProblem)
+    except msgspec.DecodeError:
+        return f"status {answer.status}"
+    return f"status {answer.status}: {problem.detail or problem.code}"
 
 
 def _read(answer: Answer, shape: type[T]) -> T:

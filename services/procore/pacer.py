@@ -71,7 +71,8 @@ class Pacer:
         self._reserved_until = 0.0  # Unix seconds: only returns and looks go before
         self._refusals = 0  # 429s in a row
         self._timer: asyncio.TimerHandle | None = None
-        self._budget_left = math.inf  # calls the window still takes, those under way subtracted
+        self._left = math.inf  # calls the window still takes, those under way subtracted
+        self._left_until = math.inf  # Unix seconds: that window ends
 
     @asynccontextmanager
     async def turn(self, priority: Priority) -> AsyncIterator[None]:
@@ -94,7 +95,8 @@ class Pacer:
         ends_in_s = seconds_until_reset(headers, now=self._now)
         if remaining is not None:
             # what else is under way may not be counted in it yet
-            self._budget_left = remaining - max(self._under_way - 1, 0)
+            self._left = remaining - max(self._under_way - 1, 0)
+            self._left_until = math.inf if ends_in_s is None else self._now() + ends_in_s
         if status == TOO_MANY_REQUESTS:
             wait_s = seconds_to_wait(headers, now=self._now) or self._back_off_s()
             self._refusals += 1
@@ -123,8 +125,13 @@ class Pacer:
 
     @property
     def budget_left(self) -> float:
-        """Calls that the window still takes by what the headers last said; infinite if unknown."""
-        return self._budget_left
+        """Calls that the window still takes by what the headers last said; infinite if unknown.
+
+        It is unknown again once that window is over: answers of an outage carry no such headers.
+        """
+        if self._now() >= self._left_until:
+            self._left = math.inf
+        return self._left
 
     @property
     def closed_s(self) -> float:
@@ -133,7 +140,7 @@ class Pacer:
 
     def keeps_back(self, priority: Priority) -> bool:
         """Tell whether it is Procore's limit that a call of this priority would wait for."""
-        return self.opens_at(priority) > self._now() or self._budget_left < 1
+        return self.opens_at(priority) > self._now() or self.budget_left < 1
 
     def opens_at(self, priority: Priority) -> float:
         """Return the Unix time from which a call of this priority may go."""
@@ -178,7 +185,7 @@ class Pacer:
                 self._come_back_in(late_s)
             elif self._under_way < self._room_for(first.priority):
                 self._under_way += 1
-                self._budget_left -= 1
+                self._left -= 1
                 self._returns_under_way += first.priority is Priority.RETURN
                 first.go.set_result(True)
             else:
@@ -187,7 +194,7 @@ class Pacer:
         heapq.heapify(self._queue)
 
     def _room_for(self, priority: Priority) -> int:
-        if self._budget_left < 1:
+        if self.budget_left < 1:
             return 1  # the answer under way says what the window still takes
         alone = priority is Priority.RETURN and self._returns_under_way == 0
         return AT_ONCE + 1 if alone else AT_ONCE

@@ -258,3 +258,17 @@ async def test_a_wait_cancelled_at_the_moment_it_is_admitted_costs_no_turn() -> 
         with suppress(asyncio.CancelledError):
             await waiting
     assert pacer._under_way == 0
+
+
+async def test_what_a_window_had_left_is_unknown_once_it_is_over() -> None:
+    clock = Clock()
+    pacer = Pacer(now=clock)
+    pacer.note(200, headers(2, NOW + 10))
+    for _ in range(3):  # answers of an outage: without headers, or none at all
+        async with pacer.turn(Priority.RETURN):
+            pass
+    assert pacer.budget_left == -1
+    assert pacer.keeps_back(Priority.RETURN)
+    clock.now = NOW + 10
+    assert pacer.budget_left == float("inf")
+    assert not pacer.keeps_back(Priority.RETURN)

@@ -202,16 +202,17 @@ async def test_a_hook_is_ensured_by_project() -> None:
     )
 
 
-async def test_a_hook_that_the_owners_grant_cannot_mend_needs_a_person() -> None:
-    with pytest.raises(NeedsPerson):
-        await client(Side([problem(409, "needs_reauthorization")]), Clock()).ensure_hook("p-1")
+@pytest.mark.parametrize("code", ["needs_reauthorization", "not_permitted", "hook_refused"])
+async def test_a_hook_that_only_a_person_can_mend_says_so_in_the_services_own_words(
+    code: str,
+) -> None:
+    body = {"title": "no", "status": 409, "code": code, "detail": "ask an administrator"}
+    with pytest.raises(NeedsPerson, match="ask an administrator") as refused:
+        await client(Side([json_answer(body, 409)]), Clock()).ensure_hook("p-1")
+    assert refused.value.reason == code
 
 
-async def test_a_hook_that_procore_refuses_says_so_in_the_token_services_words() -> None:
-    words = "Procore does not offer webhooks for RFIs in this project"
-    side = Side(
-        [json_answer({"code": "hook_refused", "detail": words, "title": "", "status": 409}, 409)]
-    )
-    with pytest.raises(NeedsPerson, match=words) as refused:
-        await client(side, Clock()).ensure_hook("p-1")
-    assert refused.value.reason == "hook_refused"
+async def test_a_service_that_cannot_answer_now_says_who_is_away() -> None:
+    body = {"title": "no", "status": 503, "code": "procore_down", "detail": "Procore answered 502"}
+    with pytest.raises(TryLater, match=r"status 503: Procore answered 502"):
+        await client(Side([json_answer(body, 503)]), Clock()).ensure_hook("p-1")
