@@ -278,7 +278,7 @@ async def test_a_notice_leaves_the_claim_of_a_look_under_way_and_asks_for_anothe
     newer = from_procore(notice_id="n-2", occurred_at=NOW + timedelta(seconds=1))
     await bench.intake.handle([record_of(newer)])
     row = await bench.postgres.fetchrow(
-        "SELECT claimed_by, due_at > now() + interval '30 seconds' AS kept FROM mirror.looks"
+        "SELECT claimed_by, due_at > now() + interval '20 seconds' AS kept FROM mirror.looks"
     )
     assert row is not None
     assert (row["claimed_by"], row["kept"]) == ("w-1", True)

@@ -23,7 +23,7 @@ from tests.outbound.samples import AMY, answer_to, file_of, rfi, submittal
 
 MAY_CROSS = {
     "Place": {"company_id", "project_id"},  # Procore's own ids
-    "Attachment": {"id", "name", "url", "content_type"},  # Procore's own, to be read
+    "Attachment": {"id", "name", "url", "content_type", "size"},  # Procore's own, to be read
     "Priority": set[str](),
 }
 """Types of ours that a method of the Procore client takes, and their fields. Whoever adds one, or

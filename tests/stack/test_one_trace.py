@@ -27,11 +27,13 @@ PART3_TO_PROCORE = (
 async def test_a_notice_and_a_return_are_each_one_trace_through_all_programs(
     site: Site, span_receiver: SpanReceiver
 ) -> None:
+    rfi_id = await site.ask_rfi("Canopy")
+    await site.until_titled("rfi", rfi_id, "Canopy")
     # an access token that Procore does not take: the look itself has to ask for another one
     await site.procore_faults(
-        {"kind": "status", "status": 401, "method": "GET", "path": r"/rfis/\d+$", "count": 1}
+        {"kind": "status", "status": 401, "method": "GET", "path": f"/rfis/{rfi_id}$", "count": 1}
     )
-    rfi_id = await site.ask_rfi("Canopy drain")
+    await site.rename_rfi(rfi_id, "Canopy drain")
     await site.until_titled("rfi", rfi_id, "Canopy drain")
 
     async def inbound() -> str | None:

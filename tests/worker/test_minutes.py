@@ -259,7 +259,7 @@ async def test_a_missing_authorization_is_waited_for_until_it_is_given(watched: 
         row = await watched.bench.row("activity", event="record.mirrored", procore_id=record_id)
         waited = row["detail"]["waited_s"]
         assert waited["authorization"] == pytest.approx(600, abs=SLOW_S), record_id
-        assert waited["queue"] < SLOW_S, record_id
+        assert waited.get("queue", 0) < SLOW_S, record_id
 
 
 NEVER_TAKEN_UP = """

@@ -83,9 +83,10 @@ async def test_a_backfill_stops_after_its_page_and_goes_on_there(bench: Bench) -
     await let_go_on(bench.postgres, THIS, BOTH)
     async with bench.worker.running():
         await bench.until(bench.is_backfilled)
-    assert [call for call in bench.procore.calls if call[0] == "page" and call[1][0] == "rfi"] == [
-        ("page", ("rfi", number)) for number in (1, 2, 3, 4)
-    ]
+    pages = [call for call in bench.procore.calls if call[0] == "page" and call[1][0] == "rfi"]
+    # what follows lists what changed since
+    assert pages[:4] == [("page", ("rfi", number)) for number in (1, 2, 3, 4)]
+    assert set(pages[4:]) <= {("page", ("rfi", 1))}
 
 
 async def test_a_drain_names_what_is_under_way_when_its_time_is_over(bench: Bench) -> None:
