@@ -35,8 +35,9 @@ SAMPLE_EVERY_S = 5.0
 RENAME_EVERY_S = 2.0
 RESTART_EVERY_S = 45.0
 RETURN_EVERY_S = 20.0
-WARM_UP = 0.25
-"""The share of the time after which what grows is counted."""
+WARM_UP, WARM_UP_RATE = 0.25, 4.0
+"""The share of the time after which what grows is counted, and how many times the rate the load is
+until then: caches and the allocator fill by events, and not by minutes."""
 
 MOST_GROWTH = 0.02
 """Of its memory, in an hour. A run of less than half an hour cannot tell, and only says."""
@@ -129,8 +130,15 @@ class Soak:
                 posting = group.create_task(self._post(url, {**payload, "ulid": ulid}, headers))
                 posting.add_done_callback(lambda _: places.release())
                 sent += 1
-                late_s = self._began + sent / self.rate - time.monotonic()
-                await asyncio.sleep(max(0.0, late_s))
+                await asyncio.sleep(max(0.0, self._began + self._due_s(sent) - time.monotonic()))
+
+    def _due_s(self, number: int) -> float:
+        """Return when the event of this number is due, in seconds from the beginning."""
+        warm_s = self.lasts_s * WARM_UP
+        while_warm = warm_s * self.rate * WARM_UP_RATE
+        if number <= while_warm:
+            return number / (self.rate * WARM_UP_RATE)
+        return warm_s + (number - while_warm) / self.rate
 
     async def _post(self, url: str, payload: dict[str, object], headers: dict[str, str]) -> None:
         began = time.monotonic()
@@ -196,7 +204,8 @@ class Soak:
         )
         return (
             f"soak: {self.lasts_s / 60:g} min, {sum(self.answers.values())} events"
-            f" ({sum(self.answers.values()) / self.lasts_s:.0f}/s; {dict(self.answers)};"
+            f" ({self.rate:g}/s after a warm-up of {self.lasts_s * WARM_UP / 60:g} min at"
+            f" {self.rate * WARM_UP_RATE:g}/s; {dict(self.answers)};"
             f" p50 {p50:.0f} ms, p99 {p99:.0f} ms), {self.restarts} restarts,"
             f" {len(self.work.answers)} returns; {grown}; lag 0 after {quiet_after_s:.0f} s"
         )
