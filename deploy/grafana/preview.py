@@ -23,6 +23,7 @@ DASHBOARD = Path(__file__).with_name("connector.json")
 POINTS = 120
 PANEL_WIDTH, PANEL_HEIGHT, COLUMNS = 520, 330, 3
 UNITS = {"s": "seconds", "percentunit": "", "reqps": "a second", "ops": "a second", "short": ""}
+COLORS = ("#1f60c4", "#e0752d", "#37872d", "#c4162a", "#8f3bb8", "#b8860b", "#00818a", "#7a4a2b")
 PAGE = """<!doctype html><meta charset="utf-8"><title>{title}</title>
 <style>body{{margin:12px;background:#fff;display:grid;gap:12px;
 grid-template-columns:repeat({columns},{width}px)}}figure{{margin:0}}</style>{panels}"""
@@ -54,8 +55,13 @@ def _legend(target: dict[str, Any], labels: dict[str, str]) -> str:
     return words
 
 
-def drawn(title: str, unit: str, series: dict[str, list[tuple[datetime, float]]]) -> str:
-    """Return a panel as SVG."""
+def drawn(
+    title: str,
+    unit: str,
+    series: dict[str, list[tuple[datetime, float]]],
+    span: tuple[float, float],
+) -> str:
+    """Return a panel as SVG, whose time axis is the span (Unix seconds) whatever has values."""
     chart = pygal.DateTimeLine(
         width=PANEL_WIDTH,
         height=PANEL_HEIGHT,
@@ -64,15 +70,21 @@ def drawn(title: str, unit: str, series: dict[str, list[tuple[datetime, float]]]
         x_labels_major_count=4,
         show_minor_x_labels=False,
         truncate_label=-1,
+        truncate_legend=-1,
+        xrange=span,
         show_dots=False,
         legend_at_bottom=True,
-        legend_at_bottom_columns=3,
+        legend_at_bottom_columns=2,
         include_x_axis=True,
         no_data_text="no data",
         disable_xml_declaration=True,
         js=[],
         style=CleanStyle(
-            title_font_size=15, legend_font_size=12, label_font_size=11, no_data_font_size=20
+            title_font_size=15,
+            legend_font_size=12,
+            label_font_size=11,
+            no_data_font_size=20,
+            colors=COLORS,
         ),
     )
     for name, points in sorted(series.items()):
@@ -89,6 +101,7 @@ def preview(prometheus_url: str, minutes: float, into: Path) -> None:
     """Draw every panel's data of the last minutes; ends with 1 when a question is refused."""
     dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
     until, panels = datetime.now(UTC).timestamp(), []
+    span = (until - minutes * 60, until)
     with httpx2.Client(base_url=prometheus_url) as prometheus:
         for panel in dashboard["panels"]:
             series: dict[str, list[tuple[datetime, float]]] = {}
@@ -103,7 +116,7 @@ def preview(prometheus_url: str, minutes: float, into: Path) -> None:
                 f"{panel['title']}: {lines} lines" if lines else f"{panel['title']}: no data"
             )
             unit = panel["fieldConfig"]["defaults"]["unit"]
-            panels.append(f"<figure>{drawn(panel['title'], unit, series)}</figure>")
+            panels.append(f"<figure>{drawn(panel['title'], unit, series, span)}</figure>")
     page = PAGE.format(
         title=dashboard["title"], columns=COLUMNS, width=PANEL_WIDTH, panels="".join(panels)
     )
