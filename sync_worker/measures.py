@@ -83,11 +83,12 @@ SELECT (SELECT count(*) FROM mirror.looks l JOIN mirror.projects p USING (projec
         WHERE state = 'waiting' AND lease_owner IS NULL AND due_at <= now())
 """
 # How long ago everything had been listed that had changed by then; a project that is being filled
-# for the first time counts from its connection. What the operators paused is late for nobody, and
-# counts anew from when they resumed it.
+# for the first time counts from its connection, one that is read again from its last listing. What
+# the operators paused is late for nobody, and counts anew from when they resumed it.
 WORST_SWEEP_AGE = """
 SELECT coalesce(max(extract(epoch FROM now()
-    - GREATEST(coalesce(s.settled_until, p.connected_at), p.to_part3_resumed_at))), 0)::float8
+    - GREATEST(coalesce(s.settled_until, s.finished_at, p.connected_at), p.to_part3_resumed_at)
+  )), 0)::float8
 FROM mirror.sweeps s JOIN mirror.projects p USING (project_id)
 WHERE p.state = 'active' AND p.to_part3_paused IS NULL
 """

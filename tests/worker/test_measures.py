@@ -99,6 +99,21 @@ async def test_the_sweep_age_is_that_of_the_project_furthest_behind(bench: Bench
     assert age < 5_000 + 600
 
 
+async def test_a_project_that_is_read_again_is_as_old_as_its_last_listing(bench: Bench) -> None:
+    metrics, measures = measures_of(bench)
+    await bench.connect()
+    await bench.postgres.execute(
+        "UPDATE mirror.projects SET connected_at = now() - interval '90 days'"
+    )
+    await bench.postgres.execute(
+        "UPDATE mirror.sweeps SET settled_until = NULL, finished_at = now() - interval '500 s'"
+    )
+    await read_once(measures)
+    age = shown(metrics, "connector_sweep_age_seconds")
+    assert age is not None
+    assert 500 <= age < 500 + 600
+
+
 async def test_looks_are_counted_by_what_came_of_them(bench: Bench) -> None:
     metrics, measures = measures_of(bench)
     worker = bench.worker
