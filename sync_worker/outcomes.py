@@ -201,10 +201,10 @@ class TellingDeliveries(PostgresDeliveries):
         self._forget(task)
         await super().release(task, standing, told)
 
-    async def give_back(self, task: Task) -> None:
+    async def give_back(self, task: Task, *, after_s: float) -> None:
         """Free a lease whose attempt could not be noted, and forget likewise."""
         self._forget(task)
-        await super().give_back(task)
+        await super().give_back(task, after_s=after_s)
 
     def being_delivered(self, task: Task) -> Return | None:
         """Return what a return under our lease was when it was read, if it has been."""

@@ -201,10 +201,11 @@ def renew(db: Database, return_id: str, fence: int, lease_s: float) -> list[Row]
 
 
 @answers(sql.GIVE_BACK)
-def give_back(db: Database, return_id: str, fence: int) -> list[Row]:
+def give_back(db: Database, return_id: str, fence: int, after_s: float) -> list[Row]:
     row = db.deliveries.get(return_id)
     if row is not None and row["fence"] == fence and row["lease_owner"] is not None:
-        db.deliveries.change(return_id, lease_owner=None, lease_until=None, due_at=db.after(1.0))
+        due_at = db.after(after_s)
+        db.deliveries.change(return_id, lease_owner=None, lease_until=None, due_at=due_at)
     return []
 
 

@@ -23,6 +23,10 @@ POLL_S = 1.0
 PAUSE_AFTER_FAULT_S = 1.0
 
 
+SOON_S, AFTER_FAULT_S = 1.0, 10.0
+"""When what could not be noted is due again, and what met a fault of ours in noting it."""
+
+
 class Claims(Protocol):
     """Leases on deliveries."""
 
@@ -38,8 +42,13 @@ class Claims(Protocol):
     async def renew(self, task: Task) -> bool:
         """Keep a lease; False when it is another worker's now."""
 
-    async def give_back(self, task: Task) -> None:
-        """Free a lease whose attempt could not be noted; what another worker has stays its."""
+    async def give_back(self, task: Task, *, after_s: float) -> None:
+        """Free a lease whose attempt could not be noted; what another worker has stays its.
+
+        Args:
+            task: what was claimed.
+            after_s: when it is due again.
+        """
 
 
 class Works(Protocol):
@@ -154,11 +163,12 @@ class Deliveries:
             log.info("delivery.lease_lost")
         except* TryLater as group_error:
             # it could not be noted; the attempt is made again, and looks up what became of this one
-            self._owed.add(lambda: self._claims.give_back(task))
+            self._owed.add(lambda: self._claims.give_back(task, after_s=SOON_S))
             log.warning("delivery.not_noted", why=str(group_error.exceptions[0]))
         except* Exception:
             # a fault of ours: one return must not stop the others, and it is tried again
             log.exception("delivery.fault")
+            self._owed.add(lambda: self._claims.give_back(task, after_s=AFTER_FAULT_S))
 
     async def _keep_lease(self, task: Task) -> None:
         while True:

@@ -91,7 +91,7 @@ WHERE return_id = $1 AND fence = $2 AND lease_owner IS NOT NULL RETURNING 1
 """
 GIVE_BACK = """
 UPDATE mirror.deliveries
-SET lease_owner = NULL, lease_until = NULL, due_at = now() + interval '1 second'
+SET lease_owner = NULL, lease_until = NULL, due_at = now() + make_interval(secs => $3)
 WHERE return_id = $1 AND fence = $2 AND lease_owner IS NOT NULL
 """
 IDENTIFY = """
@@ -250,9 +250,9 @@ class PostgresDeliveries:
         kept = await self._postgres.fetchval(RENEW, task.return_id, task.fence, self._lease_s)
         return kept is not None
 
-    async def give_back(self, task: Task) -> None:
+    async def give_back(self, task: Task, *, after_s: float) -> None:
         """Free a lease whose attempt could not be noted; what another worker has stays its."""
-        await self._postgres.execute(GIVE_BACK, task.return_id, task.fence)
+        await self._postgres.execute(GIVE_BACK, task.return_id, task.fence, after_s)
 
     async def identify(self, task: Task, answer: Return) -> bool:
         """Note what a return is about; False while another one of the record goes first."""

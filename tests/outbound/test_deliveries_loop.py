@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from services.errors import TryLater
-from sync_worker.outbound.deliveries import Deliveries
+from sync_worker.outbound.deliveries import AFTER_FAULT_S, Deliveries
 from sync_worker.outbound.delivery_store import Task
 from sync_worker.outbound.intent_store import LeaseLost
 
@@ -22,6 +22,7 @@ class Claims:
         self.lost: set[str] = set()
         self.freed = 0
         self.given_back: list[str] = []
+        self.due_again_in_s: list[float] = []
         self.away = False
         self.answer_lost: str | None = None  # a return whose claim is made and never heard of
         self.nobodys: set[str] = set()
@@ -45,9 +46,10 @@ class Claims:
     async def renew(self, task: Task) -> bool:
         return task.return_id not in self.lost
 
-    async def give_back(self, task: Task) -> None:
+    async def give_back(self, task: Task, *, after_s: float) -> None:
         self._check()
         self.given_back.append(task.return_id)
+        self.due_again_in_s.append(after_s)
 
     def _check(self) -> None:
         if self.away:
@@ -169,6 +171,15 @@ async def test_what_could_not_be_noted_is_given_back_once_postgres_is_there() ->
         claims.away = False
         await until(lambda: claims.given_back == ["a"])
     assert claims.given_back == ["a"]
+
+
+async def test_what_met_a_fault_of_ours_in_noting_it_waits_no_longer_than_it_must() -> None:
+    claims, works = Claims(), Works()
+    claims.due = ["a"]
+    works.faults["a"] = ZeroDivisionError("ours")
+    async with running(Deliveries(claims, works, lease_s=30)):
+        await until(lambda: claims.given_back == ["a"])
+    assert claims.due_again_in_s == [AFTER_FAULT_S]
 
 
 async def test_a_claim_whose_answer_was_lost_is_soon_made_again() -> None:

@@ -203,9 +203,9 @@ async def test_a_lease_that_is_given_back_is_free_soon_unless_another_has_it(
     slept = await claim(sleeper)
     await asyncio.sleep(0.1)
     taken = await claim(store(postgres, "w-2"))
-    await sleeper.give_back(slept)
+    await sleeper.give_back(slept, after_s=1.0)
     assert await store(postgres, "w-2").renew(taken)
-    await store(postgres, "w-2").give_back(taken)
+    await store(postgres, "w-2").give_back(taken, after_s=1.0)
     async with asyncio.timeout(10):
         while (again := await store(postgres, "w-3").claim()) is None:
             await asyncio.sleep(0.1)
