@@ -43,10 +43,13 @@ SELECT p.project_id, p.state, p.attention_message, p.to_part3_paused, p.to_proco
   d.oldest_held_words,
   CASE WHEN p.hook_state = 'unchecked' THEN coalesce(p.hook_message, '') END AS hook_fault,
   m.wrong AS markers_wrong,
-  CASE WHEN m.wrong > 0 THEN (SELECT a.words FROM mirror.activity a
-    WHERE a.project_id = p.project_id
-      AND a.event IN ('audit.marker_missing', 'audit.marker_doubled')
-    ORDER BY a.id DESC LIMIT 1) END AS marker_words
+  CASE WHEN m.wrong > 0 THEN (SELECT string_agg(told.words, ' ' ORDER BY told.id DESC) FROM (
+    SELECT latest.id, latest.words FROM (
+      SELECT DISTINCT ON (a.return_id) a.id, a.words FROM mirror.activity a
+      WHERE a.project_id = p.project_id
+        AND a.event IN ('audit.marker_missing', 'audit.marker_doubled')
+      ORDER BY a.return_id, a.id DESC) latest
+    ORDER BY latest.id DESC LIMIT LEAST(m.wrong, 3)) told) END AS marker_words
 FROM mirror.projects p
 CROSS JOIN LATERAL (
   SELECT coalesce(sum(c.markers_wrong), 0)::int AS wrong

@@ -116,6 +116,23 @@ async def test_status_names_the_project_whose_hook_failed_or_whose_return_stands
     assert "broken:" in one.out
 
 
+async def test_status_names_each_return_that_stands_wrong_once_and_no_other(
+    database: str, rows: asyncpg.Connection
+) -> None:
+    await rows.execute(
+        "INSERT INTO mirror.comparisons (project_id, kind, listed_at, markers, markers_wrong) "
+        "VALUES ('prj_well', 'rfi', now(), 5, 2)"
+    )
+    told = [("ret_1", "mended"), ("ret_2", "gone"), ("ret_3", "twice"), ("ret_2", "still gone")]
+    await rows.executemany(
+        "INSERT INTO mirror.activity (project_id, event, return_id, words) "
+        "VALUES ('prj_well', 'audit.marker_missing', $1, $2)",
+        told,
+    )
+    ended = await connector("status", "prj_well", "--json", environment={"DATABASE_URL": database})
+    assert json.loads(ended.out)["projects"][0]["marker_words"] == "still gone twice"
+
+
 @pytest.mark.parametrize(
     "command", [("status",), ("resync", "prj_well"), ("replay", "--all")], ids=lambda c: c[0]
 )
