@@ -79,3 +79,4 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     return_id: str | None
     outcome: str  # an event name of the activity log, e.g. record.mirrored, return.delivered
     at: datetime
+    reason: str | None = None  # of a return that is held, waits or failed, e.g. withdrawn

@@ -29,7 +29,9 @@ NOTICED = 1
 """The priority of a look that a notice asked for."""
 
 KINDS = ("rfi", "submittal")
-STATES = ("sending", "waiting", "held", "delivered", "failed")
+STATES = ("sending", "waiting", "held", "delivered", "failed", "withdrawn")
+"""Of returns; what its author took back has failed for nobody, so it is counted apart."""
+
 LOOK_OUTCOMES = (
     "done",
     "busy",
@@ -254,7 +256,10 @@ class Measures:
         if outcome.return_id is None:
             self._puts.add(outcome.kind)
         else:
-            self._deliveries.add(outcome.outcome.removeprefix("return."))
+            withdrawn = outcome.reason == "withdrawn"
+            self._deliveries.add(
+                "withdrawn" if withdrawn else outcome.outcome.removeprefix("return.")
+            )
 
 
 class CountedLooks(Looks):

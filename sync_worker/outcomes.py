@@ -193,6 +193,7 @@ class TellingDeliveries(PostgresDeliveries):
                 return_id=task.return_id,
                 outcome=f"return.{standing.state}",
                 at=datetime.now(UTC),
+                reason=standing.reason,
             )
         )
 

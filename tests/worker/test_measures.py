@@ -181,7 +181,12 @@ async def test_notices_have_an_age_once_they_are_work_and_not_when_that_failed(
 async def test_puts_and_standings_are_counted_from_the_outcomes(bench: Bench) -> None:
     metrics, measures = measures_of(bench)
     at = datetime.now(UTC)
-    for return_id, event in ((None, "record.mirrored"), ("ret_1", "return.delivered")):
+    for return_id, event, reason in (
+        (None, "record.mirrored", None),
+        ("ret_1", "return.delivered", None),
+        ("ret_2", "return.failed", "withdrawn"),
+        ("ret_3", "return.failed", "unknown_return"),
+    ):
         measures.note(
             Outcome(
                 project_id=PROJECT,
@@ -190,10 +195,12 @@ async def test_puts_and_standings_are_counted_from_the_outcomes(bench: Bench) ->
                 return_id=return_id,
                 outcome=event,
                 at=at,
+                reason=reason,
             )
         )
     assert shown(metrics, "connector_puts_total", kind="submittal") == 1
-    assert shown(metrics, "connector_deliveries_total", state="delivered") == 1
+    for state in ("delivered", "withdrawn", "failed"):
+        assert shown(metrics, "connector_deliveries_total", state=state) == 1
 
 
 async def test_the_consumer_and_the_scarcest_grant_are_shown(bench: Bench) -> None:

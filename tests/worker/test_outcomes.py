@@ -73,6 +73,7 @@ async def test_an_outcome_becomes_a_cloud_event_under_its_project() -> None:
         "return_id": None,
         "outcome": "record.mirrored",
         "at": "2026-11-24T08:00:00Z",
+        "reason": None,
     }
     assert headers["ce_type"] == b"record.mirrored"
     assert headers["ce_source"] == b"/sync_worker"
@@ -149,10 +150,11 @@ async def test_each_new_standing_of_a_return_is_told_once(bench: Bench) -> None:
     for standing in (Standing(state="sending"), HELD, HELD):
         await store.settle(task, standing, None)
     await store.release(task, HELD, None)
-    assert [(one.outcome, one.kind, one.procore_id, one.return_id) for one in told] == [
-        ("return.sending", answer.kind, answer.procore_id, "ret_1"),
-        ("return.held", answer.kind, answer.procore_id, "ret_1"),
+    assert [(one.outcome, one.reason, one.procore_id, one.return_id) for one in told] == [
+        ("return.sending", None, answer.procore_id, "ret_1"),
+        ("return.held", HELD.reason, answer.procore_id, "ret_1"),
     ]
+    assert {one.kind for one in told} == {answer.kind}
 
 
 @pytest.mark.postgres
