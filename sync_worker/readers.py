@@ -16,9 +16,10 @@ from schemas.returns import Project
 from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.postgres import Postgres, Row
 from services.procore.errors import AppNotInstalled, NotAllowed, NotVisible, Refused
-from services.procore.models import Page, Place
+from services.procore.models import Place
 from services.procore.pacer import Priority
 from sync_worker.activity import note
+from sync_worker.listing import Trials
 
 log = structlog.get_logger()
 
@@ -86,26 +87,6 @@ class Teams(Protocol):
 
     async def project(self, project_id: str) -> Project | None:
         """Return a project with its team."""
-
-
-class Trials(Protocol):
-    """The reads that tell whether somebody can read a project."""
-
-    async def page(
-        self,
-        kind: Kind,
-        place: Place,
-        *,
-        whose: str,
-        priority: Priority,
-        number: int,
-        updated_from: None,
-        updated_to: None,
-    ) -> Page:
-        """Read one page of a list."""
-
-    async def is_admin_of_both(self, place: Place, *, whose: str) -> bool:
-        """Tell whether a person is Admin on both tools."""
 
 
 class Readers:

@@ -7,7 +7,7 @@ lowest priority bring RFI threads and files. Both are resumed where they stopped
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -16,7 +16,7 @@ from services import failpoints
 from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.procore.errors import NotAllowed, NotVisible
 from services.procore.json_values import id_of
-from services.procore.models import Page, Place, Rfi, Submittal
+from services.procore.models import Page, Rfi, Submittal
 from services.procore.pacer import Priority
 from services.procore.reading import read_rfi, read_submittal
 from sync_worker.activity import as_json
@@ -26,6 +26,7 @@ from sync_worker.inbound.look_store import BACKFILL, Looks
 from sync_worker.inbound.mirror import Reader, is_draft
 from sync_worker.inbound.translate import translate_rfi, translate_submittal
 from sync_worker.keeping import Owed, renewed
+from sync_worker.listing import Lists
 from sync_worker.projects import NotReadable, Projects
 from sync_worker.sweep_store import RENEW_EVERY_S, LeaseLost, Sweep, Sweeps
 
@@ -49,26 +50,6 @@ SHALLOW = (
 )
 PEOPLE = ("ball_in_court", "assignees")
 """Fields that a list has as a show has them; of people only the ids, as names vary by place."""
-
-
-class Lists(Protocol):
-    """Procore's lists."""
-
-    async def page(
-        self,
-        kind: Kind,
-        place: Place,
-        *,
-        whose: str,
-        priority: Priority,
-        number: int,
-        updated_from: Any,
-        updated_to: Any,
-    ) -> Page:
-        """Read one page."""
-
-    async def recycled(self, kind: Kind, place: Place, *, whose: str) -> frozenset[str]:
-        """Return the ids in the recycle bin."""
 
 
 class Sweeping:

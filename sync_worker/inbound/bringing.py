@@ -12,7 +12,7 @@ from schemas.records import Kind
 from services import failpoints
 from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.procore.errors import NotAllowed, NotVisible, Refused
-from services.procore.models import Page, Place, Rfi, Submittal
+from services.procore.models import Place, Rfi, Submittal
 from services.procore.pacer import Priority
 from services.tracing import following, note_fact
 from services.waits import accounting
@@ -25,6 +25,7 @@ from sync_worker.inbound.settling import is_fresh
 from sync_worker.inbound.sight import Sight
 from sync_worker.keeping import renewed
 from sync_worker.leases import RENEW_EVERY_S, Key, Leases, busy
+from sync_worker.listing import Levels, Lists
 from sync_worker.projects import NotReadable, Projects
 
 log = structlog.get_logger()
@@ -37,7 +38,7 @@ PRIORITIES = {1: Priority.LOOK, 2: Priority.SWEEP, 3: Priority.BACKFILL}
 HIDDEN = "Procore does not show it to the person whose authorization reads this project."
 
 
-class Reads(Protocol):
+class Reads(Lists, Levels, Protocol):
     """Procore's records."""
 
     async def rfi(self, place: Place, rfi_id: str, *, whose: str, priority: Priority) -> Rfi:
@@ -52,25 +53,6 @@ class Reads(Protocol):
         self, place: Place, ids: Sequence[str], *, whose: str, priority: Priority
     ) -> dict[str, Submittal]:
         """Read several submittals with one call."""
-
-    async def page(
-        self,
-        kind: Kind,
-        place: Place,
-        *,
-        whose: str,
-        priority: Priority,
-        number: int,
-        updated_from: Any,
-        updated_to: Any,
-    ) -> Page:
-        """Read one page of a list."""
-
-    async def recycled(self, kind: Kind, place: Place, *, whose: str) -> frozenset[str]:
-        """Return the ids in the recycle bin."""
-
-    async def is_admin_of_both(self, place: Place, *, whose: str) -> bool:
-        """Tell whether a person is Admin on both tools."""
 
 
 class Bringing:

@@ -5,21 +5,13 @@ Somebody who deletes fifty records at once costs one listing of the bin, not fif
 
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from schemas.records import Kind
-from services.procore.models import Place
 from sync_worker.inbound.mirror import Reader
 from sync_worker.leases import Key
+from sync_worker.listing import Bins
 
 KEPT_S = 30.0
-
-
-class Bins(Protocol):
-    """Procore's recycle bins."""
-
-    async def recycled(self, kind: Kind, place: Place, *, whose: str) -> frozenset[str]:
-        """Return the ids in a kind's recycle bin."""
 
 
 class RecycleBins:

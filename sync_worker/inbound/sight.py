@@ -8,30 +8,20 @@ read. Source: Procore API contract, sections 3.6 and 8.
 
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from services.procore.errors import NotAllowed
-from services.procore.models import Place
 from sync_worker.inbound.mirror import Reader
 from sync_worker.leases import Key
+from sync_worker.listing import Levels
 from sync_worker.projects import NotReadable
 
 KEPT_S = 30.0
 
 
-class Manifests(Protocol):
-    """What people may do in Procore."""
-
-    async def is_admin_of_both(self, place: Place, *, whose: str) -> bool:
-        """Tell whether a person is Admin on both tools."""
-
-
 class Sight:
     """Asks whether a reader sees everything; a yes stands for a moment, also for other records."""
 
-    def __init__(
-        self, procore: Manifests, *, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, procore: Levels, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._procore = procore
         self._monotonic = monotonic
         self._sure_at: dict[tuple[str, str], float] = {}
