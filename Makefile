@@ -95,6 +95,9 @@ mutants: $(READY) prepare ## Seeded defects, each of which a named test must not
 soak: $(READY) prepare ## The real system under load with restarts (MINUTES=30 RATE=50 events a second)
 	@MINUTES="$(MINUTES)" RATE="$(RATE)" $(RUN) -m tests.faults.soak
 
+bench: $(READY) prepare ## Everything measured, into docs/performance.md (10 minutes; ARGS="--only ingest")
+	@$(RUN) -m bench $(ARGS)
+
 bench-ingest: $(READY) prepare ## The gateway's throughput beside that of bare uvicorn and aiokafka
 	@$(RUN) -m bench.ingest $(ARGS)
 

@@ -1,7 +1,8 @@
 """The floor: what uvicorn and aiokafka alone cost for one delivery, with nothing checked.
 
 It reads the body, writes it to Kafka on all in-sync replicas and answers 204: no verification, no
-limits, no metrics, no reading of the body, and none of the headers of a CloudEvent.
+limits, no metrics, no reading of the body, and none of the headers of a CloudEvent. uvicorn and the
+producer are set as the gateway sets them.
 """
 
 import os
@@ -12,6 +13,7 @@ from typing import Any
 import uvicorn
 from aiokafka import AIOKafkaProducer
 
+MAX_BATCH_BYTES = 131_072
 Call = Callable[..., Awaitable[Any]]
 
 
@@ -40,7 +42,11 @@ class Bare:
     async def _live(self, receive: Call, send: Call) -> None:
         await receive()
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap, acks="all", request_timeout_ms=3_000
+            bootstrap_servers=self._bootstrap,
+            acks="all",
+            linger_ms=0,
+            max_batch_size=MAX_BATCH_BYTES,
+            request_timeout_ms=3_000,
         )
         await self._producer.start()
         await send({"type": "lifespan.startup.complete"})
@@ -58,4 +64,6 @@ if __name__ == "__main__":
         http="httptools",
         log_level="warning",
         access_log=False,
+        proxy_headers=False,
+        server_header=False,
     )

@@ -129,7 +129,7 @@ async def _steadily(idle: "deque[Sender]", rate: float, seconds: float) -> None:
         due = began + number / rate
         if (early := due - time.perf_counter()) > 0:
             await asyncio.sleep(early)
-        while not idle:  # noqa: ASYNC110 - an event would be set for every answer
+        while not idle:
             await asyncio.sleep(0.0005)
         idle.popleft().deliver(due)
     await asyncio.sleep(0.2)
