@@ -111,8 +111,8 @@ class Mirror:
             told = " ".join(one.info["cmdline"] or ())
             if told.startswith("postgres:") and name in told and (server := one.parent()):
                 ended = server.cpu_times()
-                living = [server, *server.children()]
-                return sum(map(cpu_s_of, living)) + ended.children_user + ended.children_system
+                living = sum(map(cpu_s_of, [server, *server.children()]))
+                return living + float(ended.children_user + ended.children_system)
         raise RuntimeError("the worker has no connection to PostgreSQL")
 
 

@@ -288,9 +288,9 @@ class Sides:
         if what == "connections" and not found["connection"]:
             since = asked.get("updated_after", [""])[0].replace(" ", "+")
             known = datetime.fromisoformat(since) if since else None
-            items = [self._connection(one) for one in self._connected]
-            items = [one for one in items if known is None or one.updated_at > known]
-            return 200, msgspec.json.encode({"items": items, "next_cursor": None}), []
+            all_of_them = [self._connection(one) for one in self._connected]
+            told = [one for one in all_of_them if known is None or one.updated_at > known]
+            return 200, msgspec.json.encode({"items": told, "next_cursor": None}), []
         return 404, NEVER, []
 
     def _connection(self, project: Project) -> Connection:
