@@ -17,7 +17,7 @@ pytestmark = [
 async def test_the_mirror_keeps_its_five_ratios(kafka_bootstrap: str, database_url: str) -> None:
     async with (
         running_stack(kafka_bootstrap, database_url, workers=2, overrides=PACE) as stack,
-        site_on(stack, rfis=20, submittals=60) as site,
+        site_on(stack, rfis=20, submittals=90) as site,
     ):
         ratios = await all_ratios(site, changes=6, apart_s=1.2)
         assert [str(ratio) for ratio in ratios if not ratio.holds] == []
