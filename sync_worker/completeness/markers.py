@@ -6,12 +6,14 @@ its own. Source: reliability notes, 5.3 step 6.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sync_worker.outbound.marker import MARKER
 
 Verdict = Literal["once", "missing", "doubled", "unread"]
+READS_LAG = timedelta(minutes=1)
+"""So long after a write a read may still not show it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,7 @@ class Written:
     record: Mapping[str, Any] | None
     looked_at: datetime | None
     removed_at: datetime | None
+    written_at: datetime
 
 
 def times_in(record: Mapping[str, Any], marker: str) -> int:
@@ -40,8 +43,11 @@ def verdict_of(written: Written, listed_at: datetime) -> Verdict:
         written: the write.
         listed_at: what was read before says nothing of today.
     """
-    read_today = written.looked_at is not None and written.looked_at >= listed_at
-    if written.record is None or written.removed_at is not None or not read_today:
+    if written.record is None or written.removed_at is not None:
+        return "unread"
+    if written.looked_at is None or written.looked_at < listed_at:
         return "unread"
     times = times_in(written.record, written.marker)
+    if not times and written.looked_at < written.written_at + READS_LAG:
+        return "unread"
     return "once" if times == 1 else "doubled" if times else "missing"

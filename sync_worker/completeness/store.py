@@ -89,7 +89,8 @@ UPDATE mirror.comparisons SET compared_at = now(), compared = $4, equal = $5, fi
 WHERE (project_id, kind, listed_at) = ($1, $2, $3) RETURNING 1
 """
 WRITTEN = """
-SELECT w.marker, w.return_id, d.procore_id, r.record, r.looked_at, r.removed_at
+SELECT w.marker, w.return_id, d.procore_id, r.record, r.looked_at, r.removed_at,
+  w.changed_at AS written_at
 FROM mirror.write_intents w JOIN mirror.deliveries d USING (return_id)
 LEFT JOIN mirror.records r USING (project_id, kind, procore_id)
 WHERE (d.project_id, d.kind) = ($1, $2) AND w.state = 'confirmed'

@@ -1,6 +1,6 @@
 """The daily comparison: what is equal, what mends itself, what is shown with a reason."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -211,6 +211,7 @@ def written(**fields: Any) -> Written:
         "procore_id": "1",
         "looked_at": NOW,
         "removed_at": None,
+        "written_at": NOW - timedelta(days=1),
         "record": {"replies": [{"text": "<p>Yes.</p><p>Part3 ref. P3-7KQ2M9XR4T</p>"}]},
     }
     return Written(**(plain | fields))
@@ -234,6 +235,10 @@ LINE = "Part3 ref. P3-7KQ2M9XR4T"
         ({"record": None}, "unread"),
         ({"looked_at": datetime(2026, 11, 27, tzinfo=UTC)}, "unread"),
         ({"removed_at": NOW}, "unread"),
+        # a look that was before the write, or that reads may have lagged behind, tells nothing
+        ({"record": {}, "written_at": NOW + timedelta(seconds=1)}, "unread"),
+        ({"record": {}, "written_at": NOW - timedelta(seconds=59)}, "unread"),
+        ({"written_at": NOW - timedelta(seconds=1)}, "once"),
     ],
 )
 def test_a_marker_stands_once_or_something_is_wrong(fields: Any, verdict: str) -> None:
@@ -248,8 +253,8 @@ async def deliver(bench: Bench, return_id: str, rfi_id: str, marker: str) -> Non
         rfi_id,
     )
     await bench.postgres.execute(
-        "INSERT INTO mirror.write_intents (op_key, marker, return_id, operation, state) "
-        "VALUES ($1, $1, $2, 'rfi_reply', 'confirmed')",
+        "INSERT INTO mirror.write_intents "
+        "(op_key, marker, return_id, operation, state, changed_at) VALUES ($1, $1, $2, 'rfi_reply', 'confirmed', now() - interval '5 minutes')",
         marker,
         return_id,
     )
