@@ -254,7 +254,8 @@ async def deliver(bench: Bench, return_id: str, rfi_id: str, marker: str) -> Non
     )
     await bench.postgres.execute(
         "INSERT INTO mirror.write_intents "
-        "(op_key, marker, return_id, operation, state, changed_at) VALUES ($1, $1, $2, 'rfi_reply', 'confirmed', now() - interval '5 minutes')",
+        "(op_key, marker, return_id, operation, state, changed_at) "
+        "VALUES ($1, $1, $2, 'rfi_reply', 'confirmed', now() - interval '5 minutes')",
         marker,
         return_id,
     )
