@@ -10,7 +10,7 @@ from services.errors import TryLater
 from services.postgres import Postgres, Row
 from sync_worker.activity import note
 from sync_worker.backoff import backoff_s
-from sync_worker.inbound.look_store import OWN_FAULTS
+from sync_worker.inbound.look_store import OWN_FAULTS, PUT_OFF
 
 LEASE_S = 90.0
 RENEW_EVERY_S = 25.0
@@ -37,7 +37,7 @@ WHERE lease_owner = $1 AND (project_id, kind) NOT IN (
 # less the overlap; after AUDIT_S it has no beginning, and everything is compared. `full_sweep` is
 # one of the schedule: it minds the recycle bin too. $6 tells backfills from the others, as they are
 # taken apart. A settling that was put off as far as it may be, is followed by one for those who
-# asked last.
+# asked last, which may be put off in turn; where nobody does, it is the last.
 CLAIM = """
 UPDATE mirror.sweeps s SET lease_owner = $1, lease_until = now() + make_interval(secs => $2),
   fence = s.fence + 1,
@@ -57,7 +57,7 @@ UPDATE mirror.sweeps s SET lease_owner = $1, lease_until = now() + make_interval
   settle_at = CASE WHEN s.next_page IS NOT NULL OR s.settle_at > now() THEN s.settle_at
     WHEN s.settle_at >= s.settle_by THEN now() + make_interval(secs => $7) END,
   settle_by = CASE WHEN s.next_page IS NOT NULL OR s.settle_at > now() THEN s.settle_by
-    WHEN s.settle_at >= s.settle_by THEN now() + make_interval(secs => $7) END,
+    WHEN s.settle_at >= s.settle_by THEN now() + make_interval(secs => $8) END,
   wanted_at = CASE WHEN s.next_page IS NULL THEN NULL ELSE s.wanted_at END,
   next_page = coalesce(s.next_page, 1)
 WHERE (s.project_id, s.kind) = (
@@ -222,7 +222,8 @@ class Sweeps:
     async def claim(self, *, backfill: bool) -> Sweep | None:
         """Lease the next due sweep, at the page where it stopped; None when there is none."""
         overlap_s = max(OVERLAP_S, 2 * self._settle_s)
-        how = (LEASE_S, UPPER_BOUND_S, overlap_s, self._audit_s, backfill, self._settle_s)
+        settling = (self._settle_s, self._settle_s * PUT_OFF)
+        how = (LEASE_S, UPPER_BOUND_S, overlap_s, self._audit_s, backfill, *settling)
         row = await self._postgres.fetchrow(CLAIM, self._worker_id, *how)
         if row is None:
             return None

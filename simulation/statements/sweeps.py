@@ -91,6 +91,7 @@ def claim(
     audit_s: float,
     backfill: bool,
     settle_s: float,
+    settle_by_s: float,
 ) -> list[Row]:
     due = [row for row in db.sweeps.all() if _is_due(db, row, backfill=backfill)]
     if not due:
@@ -108,7 +109,8 @@ def claim(
         "fence": row["fence"] + 1,
     }
     if row["next_page"] is None:
-        changes |= _new_window(db, row, upper_bound_s, overlap_s, audit_s, settle_s)
+        changes |= _new_window(db, row, upper_bound_s, overlap_s, audit_s)
+        changes |= _settling(db, row, settle_s, settle_by_s)
     claimed = db.sweeps.change(_key(row), **changes)
     shown = ("project_id", "kind", "fence", "next_page", "window_from", "window_to", "full_sweep")
     return [
@@ -123,7 +125,6 @@ def _new_window(
     upper_bound_s: float,
     overlap_s: float,
     audit_s: float,
-    settle_s: float,
 ) -> Row:
     due = row["due_at"] <= db.now
     audit = due and _before(row["audited_at"], db.after(-audit_s))
@@ -135,19 +136,21 @@ def _new_window(
         "window_from": window_from,
         "window_to": db.after(-upper_bound_s),
         "full_sweep": due,
-        "settle_at": row["settle_at"],
-        "settle_by": row["settle_by"],
         "wanted_at": None,
         "next_page": 1,
     }
-    settle_at, settle_by = row["settle_at"], row["settle_by"]
-    if settle_at is None or settle_at <= db.now:
-        followed = settle_at is not None and settle_by is not None and settle_at >= settle_by
-        again_at = db.after(settle_s) if followed else None
-        changes |= {"settle_at": again_at, "settle_by": again_at}
     if row["backfilled_at"] is None:
         changes |= {"found": 0, "done": 0, "files_found": 0, "files_done": 0}
     return changes
+
+
+def _settling(db: Database, row: Row, settle_s: float, settle_by_s: float) -> Row:
+    settle_at, settle_by = row["settle_at"], row["settle_by"]
+    if settle_at is not None and settle_at > db.now:
+        return {}
+    if settle_at is None or settle_by is None or settle_at < settle_by:
+        return {"settle_at": None, "settle_by": None}
+    return {"settle_at": db.after(settle_s), "settle_by": db.after(settle_by_s)}
 
 
 def _before(moment: datetime | None, limit: datetime) -> bool:

@@ -120,7 +120,13 @@ async def test_those_who_ask_meanwhile_put_a_settling_off_but_not_for_ever(bench
     sweep = await bench.worker.sweeps.claim(backfill=False)
     assert sweep is not None
     row = await bench.row("sweeps", kind="rfi")
-    assert row["settle_at"] > row["started_at"]  # once more, for those who asked last
+    assert row["started_at"] < row["settle_at"] < row["settle_by"]  # for those who asked last
+    await bench.worker.sweeps.listed(sweep)
+    await bench.postgres.execute("UPDATE mirror.sweeps SET settle_at = now() WHERE kind = 'rfi'")
+    last = await bench.worker.sweeps.claim(backfill=False)
+    assert last is not None
+    await bench.worker.sweeps.listed(last)
+    assert (await bench.row("sweeps", kind="rfi"))["settle_at"] is None  # and not for ever
 
 
 async def test_submittals_changed_one_after_the_other_are_read_with_one_call(bench: Bench) -> None:
