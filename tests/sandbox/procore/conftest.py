@@ -1,5 +1,6 @@
 """A small world over ASGI: one company, a manager, an architect, an engineer, a trade."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.sandbox.procore.site import (
     Site,
     small_spec,
 )
+from tests.sandbox.procore.webhook_receiver import Receiver
 
 
 @pytest.fixture
@@ -43,3 +45,12 @@ async def site(world: World) -> AsyncIterator[Site]:
     }
     async with httpx2.AsyncClient(mounts=mounts, base_url=API) as http:
         yield Site(world, http)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    made = Receiver()
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/procore/p1/1"
+    async with server:
+        yield made

@@ -16,9 +16,7 @@ import pytest
 from sandbox.procore.rest.rates import SPIKE_S
 from services.procore.waiting import seconds_until_reset
 from tests.sandbox.procore.site import CLIENT_ID, CLIENT_SECRET, MANAGER, REDIRECT
-from tests.sandbox.procore.test_procore_webhooks import SECRET, Receiver, receiver
-
-__all__ = ["receiver"]  # a fixture used here too
+from tests.sandbox.procore.webhook_receiver import SECRET, Receiver
 
 
 class Program:

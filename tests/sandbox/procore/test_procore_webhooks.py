@@ -1,116 +1,21 @@
 """Webhooks: behaviours 11 to 27, delivered for real to a receiver on loopback."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any
 
-import httpx2
 import pytest
 from msgspec.structs import replace
 
-from sandbox.procore.dispatcher import Dispatcher
 from sandbox.procore.domain import directory
-from tests.sandbox.procore.site import ARCHITECT, CLIENT_ID, MANAGER, Client, Json, Site
-
-SECRET = "Bearer abcdefghijklmnop-last5"
-
-
-class Receiver:
-    """A loopback HTTP server that writes down what it gets, and answers as it is told."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[dict[str, str], Json]] = []
-        self.probes = 0
-        self.status = 204  # 0: hangs up without an answer
-        self.silent = False
-        self.arrived = asyncio.Event()
-        self.url = ""
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        headers = dict(
-            line.lower().split(": ", 1) if i == 0 else (line.split(": ", 1))
-            for i, line in enumerate(head.split("\r\n")[1:])
-            if ": " in line
-        )
-        headers = {k.lower(): v for k, v in headers.items()}
-        body = await reader.readexactly(int(headers.get("content-length", "0")))
-        if head.startswith("HEAD "):
-            self.probes += 1
-        else:
-            self.got.append((headers, json.loads(body)))
-        self.arrived.set()
-        if self.silent:
-            await reader.read()  # until the sender hangs up
-        elif self.status:
-            writer.write(f"HTTP/1.1 {self.status} X\r\nContent-Length: 0\r\n".encode())
-            writer.write(b"Connection: close\r\n\r\n")
-            await writer.drain()
-        writer.close()
-
-    @property
-    def payloads(self) -> list[Json]:
-        return [payload for _, payload in self.got]
-
-    async def until(self, happened: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not happened():
-                self.arrived.clear()
-                try:
-                    async with asyncio.timeout(0.05):
-                        await self.arrived.wait()
-                except TimeoutError:
-                    continue
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    made = Receiver()
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/procore/p1/1"
-    async with server:
-        yield made
-
-
-@asynccontextmanager
-async def dispatching(site: Site) -> AsyncIterator[Dispatcher]:
-    async with httpx2.AsyncClient(trust_env=False) as client:
-        dispatcher = Dispatcher(site.world, client)
-        task = asyncio.create_task(dispatcher.run())
-        try:
-            yield dispatcher
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-
-def base(site: Site) -> str:
-    return f"/rest/v2.0/companies/{site.company_id}/projects/{site.project.id}/webhooks/hooks"
-
-
-async def new_hook(client: Client, **fields: Any) -> Json:
-    body = {
-        "payload_version": "v4.0",
-        "namespace": "part3-connector",
-        "destination_url": "http://127.0.0.1:9/x",
-        "destination_headers": {"Authorization": SECRET},
-        **fields,
-    }
-    return (await client.ok("POST", base(client.site), json=body))["data"]
-
-
-async def subscribed(client: Client, receiver: Receiver, **fields: Any) -> Json:
-    hook = await new_hook(client, destination_url=receiver.url, **fields)
-    wanted = [
-        {"resource_name": name, "event_type": action}
-        for name in ("RFIs", "RFI Replies", "Submittals")
-        for action in ("create", "update", "delete")
-    ]
-    path = f"{base(client.site)}/{hook['id']}/triggers/bulk"
-    assert (await client.call("POST", path, json=wanted)).status_code == 201
-    return hook
+from tests.sandbox.procore.site import ARCHITECT, CLIENT_ID, MANAGER, Site
+from tests.sandbox.procore.webhook_receiver import (
+    SECRET,
+    Receiver,
+    base,
+    dispatching,
+    new_hook,
+    statuses,
+    subscribed,
+)
 
 
 async def test_b11_rfi_names_are_of_projects_only_and_unknown_names_are_refused(
@@ -309,182 +214,6 @@ async def test_b19_what_an_app_writes_comes_back_under_the_name_of_its_user(
     assert told == {("RFI Replies", reply["id"]): ours, ("RFIs", rfi["id"]): ours}
 
 
-@pytest.mark.parametrize("different", [False, True])
-async def test_b18_a_change_may_be_delivered_several_times(
-    site: Site, receiver: Receiver, *, different: bool
-) -> None:
-    rule = {"kind": "duplicate", "copies": 4, "different_ids": different}
-    site.world.faults.set(7, [rule])
-    manager = site.as_(MANAGER)
-    await subscribed(manager, receiver)
-    await manager.new_rfi()
-    async with dispatching(site):
-        site.world.clock.advance(8)
-        await receiver.until(lambda: len(receiver.got) == 4)
-    assert len({p["id"] for p in receiver.payloads}) == (4 if different else 1)
-    assert len({p["timestamp"] for p in receiver.payloads}) == 1
-
-
-async def test_b20_an_update_may_overtake_its_create(site: Site, receiver: Receiver) -> None:
-    site.world.faults.set(1, [{"kind": "delay", "reason": "create", "delay_s": 30}])
-    manager = site.as_(MANAGER)
-    await subscribed(manager, receiver)
-    rfi = await manager.new_rfi()
-    await manager.ok("PATCH", f"{manager.rfis}/{rfi['id']}", json={"rfi": {"subject": "New words"}})
-    async with dispatching(site):
-        await receiver.until(lambda: len(receiver.got) == 1)
-        site.world.clock.advance(31)
-        await receiver.until(lambda: len(receiver.got) == 2)
-    assert [p["reason"] for p in receiver.payloads] == ["update", "create"]
-
-
-async def test_b20_a_delete_may_overtake_the_update_before_it(
-    site: Site, receiver: Receiver
-) -> None:
-    site.world.faults.set(1, [{"kind": "delay", "reason": "update", "delay_s": 30}])
-    manager = site.as_(MANAGER)
-    await subscribed(manager, receiver)
-    rfi = await manager.new_rfi()
-    await manager.ok("PATCH", f"{manager.rfis}/{rfi['id']}", json={"rfi": {"subject": "New words"}})
-    await manager.ok("PATCH", f"{manager.rfis}/{rfi['id']}/recycle")
-    async with dispatching(site):
-        await receiver.until(lambda: len(receiver.got) == 2)
-        site.world.clock.advance(31)
-        await receiver.until(lambda: len(receiver.got) == 3)
-    assert [p["reason"] for p in receiver.payloads] == ["create", "delete", "update"]
-
-
-async def test_b21_an_event_may_never_be_sent_though_the_object_changed(
-    site: Site, receiver: Receiver
-) -> None:
-    site.world.faults.set(1, [{"kind": "drop", "count": 1}])
-    manager = site.as_(MANAGER)
-    await subscribed(manager, receiver)
-    lost = await manager.new_rfi()
-    told = await manager.new_rfi()
-    async with dispatching(site):
-        await receiver.until(lambda: len(receiver.got) == 1)
-    assert receiver.payloads[0]["resource_id"] == str(told["id"])
-    assert (await manager.rfi(lost["id"]))["id"] == lost["id"]
-
-
-def statuses(site: Site) -> list[str]:
-    rows = site.world.store.rows("SELECT status FROM deliveries ORDER BY id")
-    return [row["status"] for row in rows]
-
-
-def paused(dispatcher: Dispatcher, receiver: Receiver) -> bool:
-    until = dispatcher.endpoint(receiver.url).paused_until
-    return until is not None and until > dispatcher.world.now()
-
-
-async def test_b22_a_failure_pauses_the_whole_queue_and_backs_off_to_an_hour(
-    site: Site, receiver: Receiver
-) -> None:
-    site.world.clock.freeze()
-    receiver.status = 500
-    manager = site.as_(MANAGER)
-    await subscribed(manager, receiver)
-    for _ in range(3):
-        await manager.new_rfi()
-    pauses = []
-    async with dispatching(site) as dispatcher:
-        for tries in range(1, 15):
-            await receiver.until(
-                lambda tries=tries: len(receiver.got) == tries and paused(dispatcher, receiver)  # type: ignore[misc]
-            )
-            pauses.append(dispatcher.endpoint(receiver.url).pause_s)
-            site.world.clock.advance(pauses[-1] + 0.001)
-        assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]
-        assert len({p["id"] for p in receiver.payloads}) == 1
-        receiver.status = 200
-        site.world.clock.advance(3601)
-        await receiver.until(lambda: statuses(site) == ["delivered"] * 3)
-        assert dispatcher.endpoint(receiver.url).failing_since is None
-
-
-async def test_b22_no_answer_in_time_is_a_failure_and_holds_back_what_is_behind(
-    site: Site, receiver: Receiver
-) -> None:
-    assert site.world.switches.delivery_timeout_s == 5.0
-    site.world.set_switches(replace(site.world.switches, delivery_timeout_s=0.2))
-    site.world.clock.freeze()
-    receiver.silent = True
-    manager = site.as_(MANAGER)
-    await subscribed(manager, receiver)
-    for _ in range(2):
-        await manager.new_rfi()
-    async with dispatching(site) as dispatcher:
-        await receiver.until(lambda: paused(dispatcher, receiver))
-        assert statuses(site) == ["retrying", "enqueued"]
-        [attempt] = site.world.store.rows("SELECT * FROM attempts")
-        assert (attempt["success"], attempt["response_status"]) == (0, None)
-        receiver.silent = False
-        site.world.clock.advance(1.001)
-        await receiver.until(lambda: statuses(site) == ["delivered", "delivered"])
-
-
-async def test_b22_after_twelve_hours_all_is_discarded_and_the_next_event_starts_anew(
-    site: Site, receiver: Receiver
-) -> None:
-    site.world.clock.freeze()
-    receiver.status = 0
-    manager = site.as_(MANAGER)
-    await subscribed(manager, receiver)
-    await manager.new_rfi()
-    await manager.new_rfi()
-    async with dispatching(site):
-        await receiver.until(lambda: "retrying" in statuses(site))
-        site.world.clock.advance(12 * 3600 + 1)
-        await receiver.until(lambda: statuses(site) == ["discarded"] * 2)
-        receiver.status = 200
-        manager = site.as_(MANAGER)
-        await manager.new_rfi()
-        await receiver.until(lambda: statuses(site)[-1] == "delivered")
-    assert statuses(site) == ["discarded", "discarded", "delivered"]
-
-
-async def test_b23_a_hook_may_be_disabled_and_revived_and_nothing_is_replayed(
-    site: Site, receiver: Receiver
-) -> None:
-    site.world.clock.freeze()
-    site.world.set_switches(replace(site.world.switches, disable_hook_after_discards=1))
-    receiver.status = 503
-    manager = site.as_(MANAGER)
-    hook = await subscribed(manager, receiver)
-    path = f"{base(site)}/{hook['id']}"
-    await manager.new_rfi()
-    async with dispatching(site):
-        await receiver.until(lambda: "retrying" in statuses(site))
-        site.world.clock.advance(12 * 3600 + 1)
-        await receiver.until(lambda: statuses(site) == ["discarded"])
-        manager = site.as_(MANAGER)
-        assert (await manager.ok("GET", path))["data"]["status"] == "disabled"
-        await manager.new_rfi()
-        receiver.status = 200
-        revived = await manager.ok("PATCH", path, json={"status": "active"})
-        assert revived["data"]["status"] == "active"
-        await manager.new_rfi()
-        await receiver.until(lambda: statuses(site) == ["discarded", "delivered"])
-
-
-@pytest.mark.parametrize("half", [False, True])
-async def test_b24_a_read_soon_after_may_be_stale_or_half_new(site: Site, *, half: bool) -> None:
-    manager = site.as_(MANAGER)
-    rfi = await manager.new_rfi()
-    site.world.clock.advance(60)
-    path = f"{manager.rfis}/{rfi['id']}"
-    await manager.ok("PATCH", path, json={"rfi": {"accepted": True}})
-    site.world.faults.set(1, [{"kind": "stale", "lag_s": 1.5, "half": half, "method": "GET"}])
-    seen = await manager.rfi(rfi["id"])
-    [listed] = await manager.ok("GET", manager.rfis)
-    assert seen["status"] == listed["status"] == ("closed" if half else "open")
-    assert seen["ball_in_court"]["id"] == site.person(ARCHITECT).id
-    site.world.clock.advance(2)
-    after = await manager.rfi(rfi["id"])
-    assert (after["status"], after["ball_in_court"]) == ("closed", None)
-
-
 async def test_b25_a_reply_event_names_the_reply_and_no_rfi(site: Site, receiver: Receiver) -> None:
     site.world.set_switches(replace(site.world.switches, reply_raises_rfi_update="never"))
     manager = site.as_(MANAGER)
@@ -515,48 +244,6 @@ async def test_b25_the_rfis_own_event_may_be_lost_though_the_reply_moved_its_upd
     changed = await manager.ok("GET", manager.rfis, params={"filters[updated_at]": window})
     assert [r["id"] for r in changed] == [rfi["id"]]
     assert changed[0]["updated_at"] > rfi["updated_at"]
-
-
-async def test_b26_the_deliveries_listing(site: Site, receiver: Receiver) -> None:
-    manager = site.as_(MANAGER)
-    hook = await subscribed(manager, receiver)
-    path = f"{base(site)}/{hook['id']}/deliveries"
-    assert (await manager.call("GET", path)).status_code == 404
-    async with dispatching(site):
-        await manager.new_rfi()
-        await receiver.until(lambda: statuses(site) == ["delivered"])
-    listed = await manager.ok("GET", path, params={"filter[status]": "succeeded"})
-    [delivery] = listed["data"]
-    assert delivery["status"] == "delivered"
-    assert delivery["id"] == delivery["payload"]["id"] == receiver.payloads[0]["id"]
-    [attempt] = delivery["delivery_attempts"]
-    assert (attempt["success"], attempt["response_status"]) == (True, 204)
-    assert (await manager.ok("GET", path, params={"filter[status]": "failed"}))["data"] == []
-
-
-async def test_b26_every_status_is_listed_under_its_own_name(
-    site: Site, receiver: Receiver
-) -> None:
-    site.world.clock.freeze()
-    receiver.status = 500
-    manager = site.as_(MANAGER)
-    hook = await subscribed(manager, receiver)
-    path = f"{base(site)}/{hook['id']}/deliveries"
-    for _ in range(2):
-        await manager.new_rfi()
-
-    async def count(status: str) -> int:
-        listed = await site.as_(MANAGER).ok("GET", path, params={"filter[status]": status})
-        assert {d["status"] for d in listed["data"]} <= {status}
-        return len(listed["data"])
-
-    assert await count("enqueued") == 2
-    async with dispatching(site):
-        await receiver.until(lambda: "retrying" in statuses(site))
-        assert (await count("retrying"), await count("enqueued")) == (1, 1)
-        site.world.clock.advance(12 * 3600 + 1)
-        await receiver.until(lambda: statuses(site) == ["discarded"] * 2)
-    assert await count("discarded") == 2
 
 
 async def test_only_an_admin_may_manage_hooks(site: Site) -> None:
