@@ -10,6 +10,7 @@ from sync_worker.outbound.deliver import Deliverer
 from sync_worker.outbound.delivery_store import Task
 from sync_worker.outbound.errand import Limits
 from sync_worker.outbound.outside import Authority, ProcoreWrites
+from tests.outbound.fake_procore import FakeProcore
 from tests.outbound.fakes import (
     Clock,
     FakeDeliveries,
@@ -17,7 +18,6 @@ from tests.outbound.fakes import (
     FakeIntents,
     FakeMemory,
     FakePart3,
-    FakeProcore,
     FakeUploads,
 )
 from tests.outbound.samples import PROJECT

@@ -15,7 +15,8 @@ from sync_worker.outbound.deliveries import Deliveries
 from sync_worker.outbound.delivery_store import ask_delivery
 from sync_worker.outbound.put_notes import note_put
 from sync_worker.settings import Timing
-from tests.outbound.fakes import FakeGrants, FakePart3, FakeProcore
+from tests.outbound.fake_procore import FakeProcore
+from tests.outbound.fakes import FakeGrants, FakePart3
 from tests.outbound.samples import OPTIONS, PROJECT, answer_to, file_of, rfi, submittal
 from tests.outbound.test_project_codes import agreed, proposal
 
