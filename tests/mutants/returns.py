@@ -10,6 +10,7 @@ STORE = "sync_worker/outbound/intent_store.py"
 T_INTENTS = "tests/outbound/test_intents.py::test_"
 T_CHECK = "tests/outbound/test_check_return.py::test_"
 T_DELIVER = "tests/outbound/test_delivering.py::test_"
+T_DOUBT = "tests/outbound/test_delivering_in_doubt.py::test_"
 T_CONTRACT = "tests/outbound/test_intents_contract.py::test_"
 T_WORDS = "tests/outbound/test_words_and_markers.py::test_"
 T_RULE = "tests/dispositions/test_disposition_rule.py::test_"
@@ -55,7 +56,7 @@ DEFECTS = (
         SENDING,
         "            await self._intents.arm(intent, fence, self._quiet_s, response)\n",
         "",
-        T_DELIVER + "what_leaves_is_noted_as_sending_before",
+        T_DOUBT + "what_leaves_is_noted_as_sending_before",
     ),
     Defect(
         "lease-without-fence",
@@ -84,21 +85,21 @@ DEFECTS = (
         DELIVER,
         "if reply.author_id in (None, errand.me) and carries(reply.html, errand.intent.marker)",
         "if carries(reply.html, errand.intent.marker)",
-        T_DELIVER + "an_adopted_reply_is_the_authors_own_and_not_a_quotation_of_it",
+        T_DOUBT + "an_adopted_reply_is_the_authors_own_and_not_a_quotation_of_it",
     ),
     Defect(
         "not-looked-at-before-the-first-send",
         DELIVER,
         "if there := sighting_in(record, errand).remote_ids:",
         "if there := sighting_in(record, errand).remote_ids[:0]:",
-        T_DELIVER + "a_database_restored_from_before_the_write_does_not_send_it_twice",
+        T_DOUBT + "a_database_restored_from_before_the_write_does_not_send_it_twice",
     ),
     Defect(
         "marker-missing",
         "sync_worker/outbound/marker.py",
         "return text is not None and marker in MARKER.findall(text)",
         "return False",
-        T_DELIVER + "a_lost_answer_is_found_by_its_marker_and_not_sent_again",
+        T_DOUBT + "a_lost_answer_is_found_by_its_marker_and_not_sent_again",
     ),
     Defect(
         "marker-found-within-a-word",
@@ -133,7 +134,7 @@ DEFECTS = (
         "sync_worker/outbound/proof.py",
         "if waited < self._window:",
         "if waited < waited:",
-        T_DELIVER + "a_stale_read_is_read_again_before_anything_is_said",
+        T_DOUBT + "a_stale_read_is_read_again_before_anything_is_said",
     ),
     Defect(
         "unknown-outcome-taken-for-none",

@@ -1,6 +1,10 @@
 """The outbound half on fakes: one return, one record, one attempt after the other."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
 
 from schemas.returns import Delivery, Return
 from services.procore.models import Rfi, Submittal
@@ -20,9 +24,11 @@ from tests.outbound.fakes import (
     FakePart3,
     FakeUploads,
 )
-from tests.outbound.samples import PROJECT
+from tests.outbound.samples import PROJECT, answer_to, file_of, rfi, submittal
 
 LIMITS = Limits(quiet_s=180, recheck_s=60, retry_max_s=900)
+SKETCH = b"%PDF sketch"
+COVER = b"%PDF cover"
 
 
 @dataclass
@@ -110,3 +116,32 @@ class Bench:
     @property
     def last_told(self) -> Delivery:
         return self.part3.reports[-1][1]
+
+
+def raising_once(step: str, error: BaseException) -> Callable[[str], None]:
+    """Make a fault that lets one step fail once, as it does when nobody hears an answer."""
+    left = [error]
+
+    def fault(at: str) -> None:
+        if at == step and left:
+            raise left.pop()
+
+    return fault
+
+
+def rfi_bench(**changes: Any) -> Bench:
+    files = (file_of(SKETCH, "sketch.pdf"),)
+    plain = {"files": files, "cover_page": file_of(COVER, "Cover page.pdf")}
+    bench = Bench(rfi(), answer_to(rfi(), **(plain | changes)))
+    bench.part3.store(SKETCH)
+    bench.part3.store(COVER)
+    return bench
+
+
+def submittal_bench() -> Bench:
+    bench = Bench(submittal(), answer_to(submittal(), cover_page=file_of(COVER, "c.pdf")))
+    bench.part3.store(COVER)
+    return bench
+
+
+BENCHES = pytest.mark.parametrize("make", [rfi_bench, submittal_bench])

@@ -6,8 +6,8 @@ from schemas.returns import Return
 from sync_worker.inbound.rounds import Round
 from sync_worker.outbound.breaker import MOST_WRITES, too_many_writes
 from sync_worker.outbound.memory import is_of_an_earlier_round
+from tests.outbound.bench import rfi_bench
 from tests.outbound.samples import answer_to, rfi
-from tests.outbound.test_delivering import rfi_bench
 
 DESPITE = answer_to(rfi(), confirmed_despite=("too_many_writes",))
 

@@ -15,10 +15,11 @@ import msgspec
 import pytest
 
 from schemas.returns import Member, Project, Return
+from services.errors import OutcomeUnknown
 from services.part3.client import Part3
 from services.procore.client import Procore
 from sync_worker.outbound.outside import ProcoreWrites
-from tests.outbound.bench import Bench
+from tests.outbound.bench import Bench, raising_once
 from tests.outbound.samples import AMY, answer_to, file_of, rfi, submittal
 
 MAY_CROSS = {
@@ -138,7 +139,7 @@ async def test_no_marked_text_of_part3s_inside_is_in_any_call_on_procore(
     bench.part3.store(b"%PDF drawing")
     bench.part3.team = (AMY, Member(**msgspec.structs.asdict(AMY) | {"company": MARK}))
     bench.procore.ids["u-owner"] = "9009"
-    bench.procore.fault = failing_once(f"write.{trouble}")
+    bench.procore.fault = raising_once(f"write.{trouble}", OutcomeUnknown("cut"))
     for _ in range(40):
         if bench.due_in_s is None:
             break
@@ -149,20 +150,6 @@ async def test_no_marked_text_of_part3s_inside_is_in_any_call_on_procore(
     assert "The words." in sent
     assert MARK not in sent
     assert MARK not in repr(bench.procore.calls)
-
-
-def failing_once(step: str) -> Any:
-    """Let one step fail as it does when nobody hears an answer."""
-    from services.errors import OutcomeUnknown  # noqa: PLC0415 - only here
-
-    left = [step]
-
-    def fault(now: str) -> None:
-        if now in left:
-            left.remove(now)
-            raise OutcomeUnknown(now)
-
-    return fault
 
 
 def test_the_walk_finds_a_type_however_deep_it_hides() -> None:
