@@ -34,7 +34,8 @@ WHERE project_id = ANY($1) AND state = 'active'
 # The delay gathers a burst: it counts from the first notice, so a stream of them cannot put a look
 # off for ever; but looks at one record keep a distance of three delays, so that a long burst costs
 # a few. One under way keeps its claim: the raised `asked` makes it due again at its end, unless it
-# began after a notice of the same change. What an earlier look has surely shown is no work.
+# began after a notice of the same change. What an earlier look has surely shown is no work. What a
+# listing had asked for waited for nobody's change: a notice's minutes begin with it.
 WANT_LOOKS = """
 INSERT INTO mirror.looks AS l
   (project_id, kind, procore_id, due_at, priority, asked, notice_id, traceparent, first_moment,
@@ -62,6 +63,7 @@ ON CONFLICT (project_id, kind, procore_id) DO UPDATE SET
   last_moment = GREATEST(l.last_moment, EXCLUDED.last_moment),
   gone = l.gone OR EXCLUDED.gone, arrived_at = coalesce(l.arrived_at, EXCLUDED.arrived_at),
   changed_by = coalesce(EXCLUDED.changed_by, l.changed_by),
+  minutes = CASE WHEN l.arrived_at IS NULL AND l.claimed_by IS NULL THEN NULL ELSE l.minutes END,
   last_asked_at = now(), notice_id = EXCLUDED.notice_id, traceparent = EXCLUDED.traceparent
 """
 # A reply's event names no RFI. Mostly its RFI's own event comes too and a look shows the reply;

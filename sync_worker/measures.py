@@ -295,7 +295,8 @@ class MeasuredDeliveries(TellingDeliveries):
         """Note where it stands as `TellingDeliveries` does, and count what is delivered."""
         await super().settle(task, standing, change)
         answer = self.being_delivered(task)
-        if standing.state == "delivered" and answer is not None:
+        # without a receipt an earlier life of this connector had delivered it, and who knows when
+        if standing.state == "delivered" and standing.receipt and answer is not None:
             self._measures.return_delivered(answer.returned_at)
 
     async def release(self, task: Task, standing: Standing, told: Any) -> None:

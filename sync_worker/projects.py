@@ -93,9 +93,11 @@ FORGET_LOOKS = "DELETE FROM mirror.looks WHERE project_id = $1"
 FORGET_REPLIES = "DELETE FROM mirror.awaited_replies WHERE project_id = $1"
 FORGET_COMPARISONS = "DELETE FROM mirror.comparisons WHERE project_id = $1"
 FORGET_DIFFERENCES = "DELETE FROM mirror.differences WHERE project_id = $1"
-# Who may answer and which responses there are is asked anew, and told as no change of theirs.
-FORGET_CHECKS = """
-UPDATE mirror.projects SET checked = NULL, checks_due_at = now() WHERE project_id = $1
+# Who may answer and which responses there are is asked anew, and told as no change of theirs. How
+# far its listings are behind counts from here.
+BEGIN_ANEW = """
+UPDATE mirror.projects SET checked = NULL, checks_due_at = now(), connected_at = now()
+WHERE project_id = $1
 """
 BEGIN = (
     FORGET_LOOKS,
@@ -104,7 +106,7 @@ BEGIN = (
     FORGET_REMOVALS,
     FORGET_COMPARISONS,
     FORGET_DIFFERENCES,
-    FORGET_CHECKS,
+    BEGIN_ANEW,
 )
 """What a new tie begins with: nothing of the former one counts for it."""
 # What could be returned a moment ago cannot now, or the other way round.

@@ -204,8 +204,7 @@ class Sweeping:
                 updated_from=sweep.window_from,
                 updated_to=None,
             )
-            begun_before = number == sweep.next_page  # perhaps, by a worker that died
-            await self._take(sweep, page, drafts=reader.show_drafts, may_be_half_taken=begun_before)
+            await self._take(sweep, page, drafts=reader.show_drafts)
             failpoints.reach("s1")
             number += 1
             goes_on = await self._sweeps.page_done(sweep, number, len(page.items), page.answered_at)
@@ -229,9 +228,7 @@ class Sweeping:
             await self._looks.want(sweep.project_id, sweep.kind, ids, BACKFILL)
             self._wake_looks()
 
-    async def _take(
-        self, sweep: Sweep, page: Page, *, drafts: bool, may_be_half_taken: bool
-    ) -> None:
+    async def _take(self, sweep: Sweep, page: Page, *, drafts: bool) -> None:
         found = [one for item in page.items if (one := _read(sweep.kind, item)) is not None]
         known = await self._sweeps.known(sweep, [one.id for one in found])
         changed = [one for one in found if _wants_a_look(one, known.get(one.id), drafts=drafts)]
@@ -243,10 +240,6 @@ class Sweeping:
             await self._listings.note(sweep.project_id, sweep.kind, states)
         priority = BACKFILL if sweep.backfill else SWEEP_LOOK
         wanted = [one.id for one in changed if one.id not in whole]
-        if sweep.backfill and sweep.kind == "rfi" and may_be_half_taken:
-            # shown as the list has them before the worker died: nobody has read their replies
-            shown = {one.id for one in found if (known.get(one.id) or {}).get("record") is not None}
-            wanted += sorted(shown.difference(wanted))
         await self._looks.want(sweep.project_id, sweep.kind, wanted, priority)
         if wanted:
             self._wake_looks()
@@ -285,9 +278,11 @@ def _wants_a_look(
     found: Rfi | Submittal, known: dict[str, Any] | None, *, drafts: bool = False
 ) -> bool:
     """Tell whether a listed state differs from the one that Part3 has, as far as a list tells."""
-    if known is None or known["record"] is None or known["files_pending"]:
-        there = known is not None and known["record"] is not None
-        return drafts or not is_draft(found) or there
+    if known is None or known["record"] is None:
+        return drafts or not is_draft(found)
+    # of an RFI a list shows the head: until its thread has been read, it is not here
+    if known["files_pending"] or known["record"]["extras"].get("thread_pending"):
+        return True
     if known["removed_at"] is not None or known["procore_updated_at"] is None:
         return True
     seen_at: datetime = known["procore_updated_at"]

@@ -164,7 +164,12 @@ def done(
 
 @answers(sql.ASKED_MEANWHILE)
 def asked_meanwhile(
-    db: Database, project_id: str, kind: str, procore_id: str, worker_id: str
+    db: Database,
+    project_id: str,
+    kind: str,
+    procore_id: str,
+    worker_id: str,
+    moment: datetime | None,
 ) -> list[Row]:
     row = db.looks.get((project_id, kind, procore_id))
     if row is not None and row["claimed_by"] == worker_id:
@@ -177,7 +182,9 @@ def asked_meanwhile(
             first_moment=row["last_moment"],
             due_at=min(row["due_at"], db.after(1)),
             arrived_at=row["last_asked_at"],
-            minutes=None,
+            minutes={"since": f"{row['last_asked_at']:%Y-%m-%dT%H:%M:%S.%fZ}"}
+            if row["last_moment"] == moment
+            else None,
         )
     return []
 
@@ -294,6 +301,9 @@ def _want_look(
             "changed_by": says["changed_by"] or row["changed_by"],
             "arrived_at": row["arrived_at"] or says["arrived_at"],
             "last_asked_at": db.now,
+            "minutes": None
+            if row["arrived_at"] is None and row["claimed_by"] is None
+            else row["minutes"],
         },
     )
 

@@ -118,10 +118,14 @@ DELETE FROM mirror.looks
 WHERE (project_id, kind, procore_id, asked, claimed_by) = ($1, $2, $3, $4, $5)
 RETURNING 1
 """
+# What a look has accounted for is over. Where no newer change was told of, as when a sweep asked,
+# nothing was late: its minutes begin with the asking.
 ASKED_MEANWHILE = """
 UPDATE mirror.looks SET claimed_by = NULL, attempts = 0, reason = NULL, message = NULL,
   first_moment = last_moment, due_at = LEAST(due_at, now() + make_interval(secs => 1)),
-  arrived_at = last_asked_at, minutes = NULL
+  arrived_at = last_asked_at,
+  minutes = CASE WHEN last_moment IS NOT DISTINCT FROM $5::timestamptz THEN jsonb_build_object(
+    'since', to_char(last_asked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) END
 WHERE (project_id, kind, procore_id, claimed_by) = ($1, $2, $3, $4)
 """
 TRY_AGAIN = """
@@ -277,7 +281,7 @@ class Looks:
         """Forget a look, unless it was asked for again while it was under way."""
         key = (look.project_id, look.kind, look.procore_id)
         if not await self._postgres.fetchval(DONE, *key, look.asked, self._worker_id):
-            await self._postgres.execute(ASKED_MEANWHILE, *key, self._worker_id)
+            await self._postgres.execute(ASKED_MEANWHILE, *key, self._worker_id, look.last_moment)
 
     async def judged(self, look: Look, *, fresh: bool) -> None:
         """Note whether a look surely read what its notices speak of; else have it settled."""

@@ -33,12 +33,12 @@ class Pauses:
         self._failures = 0
         self._closed_until = 0.0
         self._resting: dict[tuple[str, bool], float] = {}
+        self._outage: Closed | None = None
         self._taken: deque[tuple[str | None, Closed]] = deque(maxlen=REMEMBERED)
 
     def note_success(self) -> None:
         """Both sides answer."""
-        if self._failures >= IN_A_ROW:
-            self._end_outage()
+        self._end_outage()
         self._failures = 0
         self._closed_until = 0.0
 
@@ -48,14 +48,17 @@ class Pauses:
             until = min(error.not_before.timestamp(), self._now() + LONGEST_REST_S)
             self._resting[project_id, priority >= BACKFILL] = until
             if priority < BACKFILL:
-                self._remember(project_id, error, until)
+                rest = Closed(
+                    self._moment(self._now()), self._moment(until), waiting_on(error.reason)
+                )
+                self._taken.append((project_id, rest))
         elif error.reason in AWAY:
             self._failures += 1
             if self._failures >= IN_A_ROW:
                 doublings = min(self._failures - IN_A_ROW, MOST_DOUBLINGS)
                 pause_s = min(2.0**doublings, LONGEST_PAUSE_S)
                 self._closed_until = max(self._closed_until, self._now() + pause_s)
-                self._remember(None, error, self._closed_until)
+                self._note_outage(error)
 
     def closed_s(self) -> float:
         """Return for how many seconds no look at all should begin; 0 when they may."""
@@ -69,24 +72,24 @@ class Pauses:
 
     def taken(self, project_id: str) -> list[Closed]:
         """Return in which pauses no look of a project was taken up lately, and who took them."""
-        return [one for of, one in self._taken if of in (None, project_id)]
+        over = [one for of, one in self._taken if of in (None, project_id)]
+        return over if self._outage is None else [*over, self._outage]
 
-    def _remember(self, project_id: str | None, error: TryLater, until: float) -> None:
+    def _note_outage(self, error: TryLater) -> None:
         """Remember a pause; one that goes on is one, the failing attempts within it included."""
-        now, on = self._moment(self._now()), waiting_on(error.reason)
-        before = self._taken[-1] if self._taken else None
-        since = now
-        goes_on = project_id is None and self._failures > IN_A_ROW
-        if goes_on and before and before[0] is None and before[1].on == on:
-            since = self._taken.pop()[1].since
-        self._taken.append((project_id, Closed(since, self._moment(until), on)))
+        on, until = waiting_on(error.reason), self._moment(self._closed_until)
+        if self._outage is not None and self._outage.on == on:
+            self._outage = replace(self._outage, until=until)
+            return
+        self._end_outage()
+        self._outage = Closed(self._moment(self._now()), until, on)
 
     def _end_outage(self) -> None:
-        """Both sides answer again, before the last pause was over."""
-        if self._taken and self._taken[-1][0] is None:
-            whose, last = self._taken.pop()
-            until = max(last.since, min(last.until, self._moment(self._now())))
-            self._taken.append((whose, replace(last, until=until)))
+        """That side answers again, or another one fails, perhaps before the last pause was over."""
+        if self._outage is not None:
+            until = min(self._outage.until, self._moment(self._now()))
+            self._taken.append((None, replace(self._outage, until=max(self._outage.since, until))))
+            self._outage = None
 
     @staticmethod
     def _moment(seconds: float) -> datetime:

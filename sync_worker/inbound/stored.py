@@ -59,11 +59,11 @@ WAS_PUT = """
 SELECT now() AS at, EXISTS (SELECT 1 FROM mirror.seen_versions
   WHERE (project_id, kind, procore_id, content_version) = ($1, $2, $3, $4)) AS before
 """
-# reads lag behind writes by up to about a minute; what was put earlier may be a state of then
 JUST_PUT = """
 SELECT coalesce(mirrored_at > now() - interval '3 seconds', false) AS just_put
 FROM mirror.records WHERE (project_id, kind, procore_id) = ($1, $2, $3)
 """
+# reads lag behind writes by up to about a minute; what was put earlier may be a state of then
 PUT_LATELY = """
 SELECT EXISTS (SELECT 1 FROM mirror.seen_versions
   WHERE (project_id, kind, procore_id, content_version) = ($1, $2, $3, $4)
@@ -310,8 +310,8 @@ class Records:
         if not attachments:
             return frozenset()
         ids = [one.id for one in attachments]
-        told = [one.id for one in attachments if one.size == 0]
-        how = (EMPTY_TRIES, EMPTY_HOURS, told)
+        said_empty = [one.id for one in attachments if one.size == 0]
+        how = (EMPTY_TRIES, EMPTY_HOURS, said_empty)
         rows = await self._postgres.fetch(TRULY_EMPTY, project_id, ids, *how)
         return frozenset(row["attachment_id"] for row in rows)
 

@@ -341,3 +341,21 @@ async def test_notices_of_one_batch_say_together_what_they_say_alone(bench: Benc
     assert (look["notice_id"], look["gone"], look["changed_by"]) == ("timeless", False, "9")
     assert look["first_moment"] == NOW + timedelta(minutes=2)
     assert look["last_moment"] == NOW + timedelta(minutes=3)
+
+
+async def test_a_notices_minutes_begin_with_it_and_not_with_a_listing_before_it(
+    bench: Bench,
+) -> None:
+    await bench.postgres.execute(
+        "INSERT INTO mirror.looks (project_id, kind, procore_id, due_at, priority, minutes)"
+        " VALUES ('prj_1', 'rfi', '101', now() + interval '1 hour', 3,"
+        " jsonb_build_object('since', now() - interval '5 hours'))"
+    )
+    await bench.intake.handle([record_of(from_procore())])
+    (look,) = await bench.rows("looks")
+    assert look["minutes"] is None
+    kept = {"since": "2026-11-24T08:00:00Z"}
+    await bench.postgres.execute("UPDATE mirror.looks SET minutes = $1", kept)
+    await bench.intake.handle([record_of(from_procore(notice_id="n-2"))])
+    (look,) = await bench.rows("looks")
+    assert look["minutes"] == kept  # those of the notice before it go on

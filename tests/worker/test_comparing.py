@@ -285,7 +285,9 @@ async def test_nothing_of_a_former_tie_is_compared_or_counted_for_the_new_one(
     bench: Bench,
 ) -> None:
     await filled(bench)
-    await bench.postgres.execute("UPDATE mirror.projects SET checked = '{}'")
+    await bench.postgres.execute(
+        "UPDATE mirror.projects SET checked = '{}', connected_at = now() - interval '1 year'"
+    )
     await bench.connect(state="disconnected", unlinked=True)
 
     async def undone() -> bool:
@@ -297,7 +299,9 @@ async def test_nothing_of_a_former_tie_is_compared_or_counted_for_the_new_one(
     bench.procore.hold("rfi", rfi_json(11))
     await bench.connect(procore_project_id="502")
     assert await bench.rows("comparisons") == []
-    assert (await bench.row("projects"))["checked"] is None
+    project = await bench.row("projects")
+    assert project["checked"] is None
+    assert project["connected_at"] > datetime.now(UTC) - timedelta(hours=1)
     async with bench.worker.running():
         await bench.until(bench.is_backfilled)
     await compared(bench)

@@ -110,6 +110,19 @@ def test_looks_that_were_not_taken_up_know_which_side_was_away() -> None:
     assert outage.until.timestamp() == now[0]
 
 
+def test_a_limit_met_in_an_outage_does_not_prolong_it() -> None:
+    now = [0.0]
+    pauses = Pauses(now=lambda: now[0])
+    for _ in range(IN_A_ROW + 2):
+        pauses.note("prj_1", 1, TryLater("away", reason="part3_down"))
+    until = datetime.fromtimestamp(160, UTC)
+    pauses.note("prj_1", 1, TryLater("wait", reason="rate_limited", not_before=until))
+    now[0] = 1.0
+    pauses.note_success()
+    (outage,) = pauses.taken("prj_2")
+    assert outage.until.timestamp() == now[0]
+
+
 async def test_a_call_that_waits_for_procores_limit_says_so_and_one_behind_ours_does_not() -> None:
     pacer, limited, behind = Pacer(), Account(Minutes(since=NOON), NOON), None
     with accounting(limited):
@@ -294,3 +307,5 @@ async def test_what_is_asked_for_meanwhile_begins_its_own_minutes(watched: Watch
     async with watched.bench.worker.running(sweeping=False):
         await watched.bench.until(watched.bench.nothing_to_look_at)
     assert watched.counted("queue") == pytest.approx(600, abs=SLOW_S)
+    # a sweep asked again, and of no newer change: Procore was late once
+    assert watched.counted("procore") == pytest.approx(300, abs=SLOW_S)
