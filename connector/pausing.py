@@ -53,12 +53,17 @@ WITH resumed AS (
 )
 UPDATE mirror.looks SET first_asked_at = now() WHERE project_id = ANY($1)
 """
-# Oldest first, and as `waiting` no later return of an author overtakes an earlier one. One whose
-# attempt is being noted at this moment sees by `asked` that it is wanted again.
+# Oldest first, and as `waiting` no later return of an author overtakes an earlier one.
 LET_GO = """
 UPDATE mirror.deliveries SET state = 'waiting', asked = asked + 1, attempts = 0,
   due_at = coalesce(returned_at, created_at)
 WHERE project_id = ANY($1) AND state = 'held' AND reason = 'paused'
+"""
+# An attempt that read the pause and has not noted so yet sees at its end that it is wanted again.
+ASK_AGAIN = """
+UPDATE mirror.deliveries SET asked = asked + 1
+WHERE project_id = ANY($1) AND lease_owner IS NOT NULL
+  AND (state, reason) IS DISTINCT FROM ('held', 'paused')
 """
 NOTE = """
 INSERT INTO mirror.activity (project_id, event, words)
@@ -223,6 +228,7 @@ async def _take_over(queries: Queries, scope: Scope) -> None:
     look = [one for one, was in before.items() if was.to_part3 and not after[one].to_part3]
     go = [one for one, was in before.items() if was.to_procore and not after[one].to_procore]
     await queries.execute(LET_LOOK, look)
+    await queries.execute(ASK_AGAIN, go)
     await queries.execute(LET_GO, go)
     changed = [one for one, was in before.items() if was != after[one]]
     events = ["connection.paused" if after[one].first else "connection.resumed" for one in changed]

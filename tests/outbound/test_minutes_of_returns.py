@@ -110,3 +110,12 @@ async def test_what_part3_told_late_of_is_part3s_and_counts_from_the_return(
     assert (await watched.waited())["part3"] == pytest.approx(900, abs=SLOW_S)
     assert watched.shown("connector_return_age_seconds_count") == 1
     assert watched.shown("connector_return_age_seconds_sum") == pytest.approx(900, abs=SLOW_S)
+
+
+async def test_what_an_earlier_life_had_delivered_has_no_time_that_anybody_knows(
+    watched: Watched,
+) -> None:
+    (answer,) = watched.hall.part3.returns.values()
+    watched.hall.part3.returns[answer.id] = replace(answer, state="delivered")
+    await watched.until("delivered")
+    assert watched.shown("connector_return_age_seconds_count") == 0

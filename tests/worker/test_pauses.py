@@ -15,6 +15,7 @@ from services.pauses import read_pauses
 from sync_worker.inbound.look_store import Room
 from sync_worker.measures import Measures
 from sync_worker.outbound.delivery_store import PostgresDeliveries, ask_delivery
+from sync_worker.outbound.standing import Standing
 from tests.worker.bench import Bench
 from tests.worker.sides import PROJECT, later, rfi_json
 
@@ -175,3 +176,26 @@ async def test_paused_returns_go_on_oldest_first(bench: Bench) -> None:
     claimed = [await deliveries.claim() for _ in range(3)]
     # the later one of the same author waits until the earlier one is done
     assert [task and task.return_id for task in claimed] == ["ret_c", "ret_b", None]
+
+
+async def test_an_attempt_that_had_read_the_pause_is_made_again_at_once(bench: Bench) -> None:
+    await bench.connect()
+    await ask_delivery(
+        bench.postgres,
+        project_id=PROJECT,
+        return_id="ret_1",
+        kind="rfi",
+        procore_id="1",
+        author_user_id="amy",
+    )
+    deliveries = PostgresDeliveries(bench.postgres, worker_id="w-1", lease_s=30)
+    task = await deliveries.claim()
+    assert task is not None
+    await let_rest(bench.postgres, order())
+    await let_go_on(bench.postgres, THIS, BOTH)
+    held = Standing(state="held", reason="paused", again_in_s=3_600)
+    await deliveries.settle(task, held, None)
+    await deliveries.release(task, held, None)
+    again = await deliveries.claim()
+    assert again is not None
+    assert again.return_id == "ret_1"
