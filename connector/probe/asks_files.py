@@ -15,6 +15,7 @@ from connector.probe.making import (
 )
 from connector.probe.probing import Probe
 from connector.probe.wire import Faulty
+from services.procore.origins import Origins, origin_of
 
 REDIRECTS = (301, 302, 303, 307, 308)
 LEAST_LIFE_S = 60
@@ -68,10 +69,13 @@ async def _life_of_an_address(probe: Probe, *records: Object) -> None:
     ]
     if not urls:
         raise Faulty("no submittal kept a file whose address could be followed")
-    bearer = f"Bearer {probe.first.access_token.reveal()}"
+    origins = Origins(allowed=(), own=(), api=origin_of(probe.app.api_url))
+    headers: dict[str, str] = {}
+    if origins.takes_bearer(urls[0]):
+        headers["authorization"] = f"Bearer {probe.first.access_token.reveal()}"
     try:
         answer = await probe.first.http.get(
-            urls[0], headers={"authorization": bearer}, follow_redirects=False, timeout=60
+            urls[0], headers=headers, follow_redirects=False, timeout=60
         )
     except httpx2.HTTPError as error:
         raise Faulty(f"the attachment's address: {type(error).__name__}") from error

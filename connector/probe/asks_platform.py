@@ -43,9 +43,12 @@ async def ask_about_refreshing(probe: Probe) -> None:
     session.access_token, session.refresh_token = tokens_in(renewed)
     session.older.append(old)
     again = await asked_for_tokens(probe.app, session.http, **form)
+    if again.ok:  # a second pair, by which this run goes on; the first is revoked with it
+        session.older.append(session.access_token)
+        session.access_token, session.refresh_token = tokens_in(again)
     probe.answers.say(
         "6.spent",
-        _refusal(again),
+        f"{again.status}: it is taken again" if again.ok else _refusal(again),
         as_assumed=isinstance(_sorted(again), InvalidGrant),
         evidence=(renewed.line, again.line),
     )

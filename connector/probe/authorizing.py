@@ -149,8 +149,9 @@ def tokens_in(answer: Seen) -> tuple[Secret, Secret]:
 
 async def end(app: App, session: Session) -> bool:
     """Revoke a session's tokens, the older ones too; tell whether Procore took all of it."""
-    taken = [await _revoked(app, session, one) for one in (session.access_token, *session.older)]
-    return all(taken)
+    # both of a pair are named, as an access token that has ended may stand for nothing any more
+    tokens = (session.refresh_token, session.access_token, *session.older)
+    return all([await _revoked(app, session, one) for one in tokens])
 
 
 async def _revoked(app: App, session: Session, token: Secret) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from connector.probe.report import counts, write_reports
 from connector.probe.running import find_out
 from connector.probe.unknowns import QUESTIONS
 from connector.probe.wire import Faulty
-from services.settings import Reader, Secret, read_or_exit
+from services.settings import Reader, read_or_exit
 
 SANDBOXES = ("sandbox", "monthly")
 NOBODY = "https://connector-probe.invalid/procore"
@@ -112,14 +112,7 @@ def probe(redirect_uri: str, yes_to_writes: bool, only: tuple[int, ...], **wishe
       connector probe --second
       connector probe --only 6 --only 12
     """  # noqa: D301 - click keeps the lines after its mark
-    settings = read_or_exit(_app)
-    app = App(
-        login_url=settings.login_url,
-        api_url=settings.api_url,
-        client_id=settings.client_id,
-        client_secret=Secret(settings.client_secret.reveal()),
-        redirect_uri=redirect_uri,
-    )
+    app = replace(read_or_exit(_app), redirect_uri=redirect_uri)
     if is_production(app.api_url):
         message = f"{app.api_url} is production, and a probe writes: name a sandbox's API host"
         raise click.ClickException(message)

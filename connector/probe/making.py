@@ -86,7 +86,7 @@ async def made_submittal(
     """
     title = f"{probe.mark}: {about}"
     fields: dict[str, Any] = {
-        "number": await _free_number(probe),
+        "number": _number_of_ours(probe),
         "title": title,
         "submittal_manager_id": probe.first.user_id,
     }
@@ -175,9 +175,9 @@ def ids_of(holders: Any) -> set[str]:
     return {str(one["id"]) for one in listed if isinstance(one, dict) and "id" in one}
 
 
-async def _free_number(probe: Probe) -> str:
-    """Take one that nobody has; ours stay recognizable."""
-    return f"PROBE-{probe.answers.kept.run}-{datetime.now(UTC):%H%M%S%f}"[:40]
+def _number_of_ours(probe: Probe) -> str:
+    """Return one that is recognizable, and of this moment, so that nobody has it yet."""
+    return f"PROBE-{probe.answers.kept.run}-{datetime.now(UTC):%H%M%S%f}"
 
 
 async def _open_status(probe: Probe) -> str:

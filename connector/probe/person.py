@@ -59,9 +59,9 @@ class Terminal:
         """Return what is typed; empty when there is nobody to ask."""
         if not self._asks:
             return ""
-        return str(
-            click.prompt(question, default="", show_default=False, prompt_suffix=" ")
-        ).strip()
+        with interruptible():
+            told = click.prompt(question, default="", show_default=False, prompt_suffix=" ")
+        return str(told).strip()
 
     async def choose(self, question: str, options: list[tuple[str, str]]) -> str:
         """Show numbered options and return the chosen one's id.

@@ -10,7 +10,7 @@ ME = "/rest/v1.0/me"
 async def greet(session: Session) -> None:
     """Learn who authorized. Raises Faulty."""
     me = (await session.call("GET", ME, company=False)).object()
-    session.user_id, session.login = str(me["id"]), str(me.get("login") or "")
+    session.user_id = str(me["id"])
 
 
 async def choose_place(

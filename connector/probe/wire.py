@@ -30,7 +30,7 @@ class Seen:
     status: int
     headers: Mapping[str, str]
     body: Any  # JSON, else None
-    words: str  # what an error says
+    words: str  # what an error says, else empty
 
     @property
     def ok(self) -> bool:
@@ -76,10 +76,8 @@ class Session:
     refresh_token: Secret
     company_id: str = ""
     user_id: str = ""
-    login: str = ""
     older: list[Secret] = field(default_factory=list)
     limits: set[tuple[int, int]] = field(default_factory=set)
-    calls: int = 0
 
     async def call(
         self,
@@ -136,7 +134,6 @@ class Session:
     async def _send(
         self, method: str, url: str, headers: Mapping[str, str], request: Mapping[str, Any]
     ) -> httpx2.Response:
-        self.calls += 1
         try:
             return await self.http.request(
                 method, url, headers=headers, timeout=TIMEOUT_S, follow_redirects=False, **request
@@ -160,5 +157,7 @@ def seen_of(answer: httpx2.Response, call: str) -> Seen:
         body = msgspec.json.decode(answer.content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         body = None
-    words = words_of(answer.content, answer.headers.get("content-type", ""))
+    # what an answer that gives something says is no fault, and may be a token
+    kind = answer.headers.get("content-type", "")
+    words = "" if answer.is_success else words_of(answer.content, kind)
     return Seen(call, answer.status_code, answer.headers, body, words)

@@ -1,7 +1,8 @@
 """The probe's own parts: codes from the command line, storage addresses, consent, what it names."""
 
 import asyncio
-from collections.abc import Callable
+import signal
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,33 @@ def test_each_write_is_asked_for_until_all_are_agreed_to() -> None:
 
     assert typed("y\nn\n\n", three) == "[True, False, False]"
     assert typed("n\nall\n", three) == "[False, True, True]"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda person: person.ask("Did a mail arrive?"),
+        lambda person: person.choose("Which project?", [("1", "One")]),
+        lambda person: person.agree("make an RFI"),
+    ],
+)
+async def test_ctrl_c_ends_every_question(
+    monkeypatch: pytest.MonkeyPatch, asked: Callable[[Terminal], Awaitable[Any]]
+) -> None:
+    """Asyncio's own handler would hear it only once the question is answered."""
+
+    def prompt(*_words: Any, **_how: Any) -> int:
+        heard_by.append(signal.getsignal(signal.SIGINT))
+        return 1
+
+    heard_by: list[Any] = []
+    monkeypatch.setattr(click, "prompt", prompt)
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        await asked(Terminal(yes_to_writes=False, asks=True))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert heard_by == [signal.default_int_handler]
 
 
 async def test_an_event_is_told_once_however_often_it_is_delivered() -> None:
