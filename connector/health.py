@@ -78,10 +78,7 @@ def _paused(project: ProjectFigures) -> bool:
 
 def _next_step(word: HealthWord, project: ProjectFigures, failing: int) -> str:
     if word == "paused":
-        return (
-            f"{project.pauses.effect} {project.pauses.words}".strip()
-            or "Resume it when the reason for the pause is gone."
-        )
+        return project.pauses.sentence or "Resume it when the reason for the pause is gone."
     if word == "attention":
         return project.attention_message or ""
     if word == "removals to confirm":

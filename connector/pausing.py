@@ -13,7 +13,7 @@ from connector.reaching import ask_postgres
 from connector.scopes import Scope, directions_of, scope_of, scoped
 from connector.speaking import BY, REASON
 from services.pauses import Direction, Pauses, read_pauses
-from services.postgres import Postgres, Queries
+from services.postgres import Postgres, Queries, Row
 
 STEP_S = 1.0
 
@@ -44,7 +44,7 @@ UPDATE mirror.projects SET
       AND mirror.pause_of(project_id, procore_company_id, 'part3') IS NULL AS over) AS ended),
   to_part3_paused = mirror.pause_of(project_id, procore_company_id, 'part3'),
   to_procore_paused = mirror.pause_of(project_id, procore_company_id, 'procore')
-WHERE project_id = ANY($1)
+WHERE project_id = ANY($1) RETURNING project_id, to_part3_paused, to_procore_paused
 """
 # What was to be looked at is late only from now on. The order stays: it is that of `due_at`.
 LET_LOOK = """
@@ -197,12 +197,11 @@ def _counted(projects: int) -> str:
 async def let_rest(postgres: Postgres, order: Order) -> list[str]:
     """Pause, and return which projects that covers."""
     async with postgres.transaction() as transaction:
-        projects = await _known(transaction, order.scope)
+        await _must_be_known(transaction, order.scope)
         await _hold_still(transaction, order.scope)
         named = (order.scope.kind, order.scope.id, list(order.directions))
         await transaction.execute(PAUSE, *named, order.by, order.reason)
-        await _take_over(transaction, order.scope)
-    return projects
+        return list(await _take_over(transaction, order.scope))
 
 
 async def _hold_still(queries: Queries, scope: Scope) -> None:
@@ -211,20 +210,21 @@ async def _hold_still(queries: Queries, scope: Scope) -> None:
     await queries.execute(LOCK)
 
 
-async def _known(queries: Queries, scope: Scope) -> list[str]:
-    """Return the projects of a scope; one that has none is a slip of the pen, unless it is all."""
-    projects = await scope.projects(queries)
-    if not projects and scope.kind != "everything":
+async def _must_be_known(queries: Queries, scope: Scope) -> None:
+    """Refuse a scope without a project as a slip of the pen, unless it is everything."""
+    if scope.kind != "everything" and not await scope.projects(queries):
         message = f"no connected project of {scope.words} is known here: `connector status` has all"
         raise click.ClickException(message)
-    return projects
 
 
-async def _take_over(queries: Queries, scope: Scope) -> None:
-    """Let projects follow what is ordered now, free what waited, and tell people."""
-    before = {row["project_id"]: read_pauses(row) for row in await _standing(queries, scope)}
-    await queries.execute(TAKE_OVER, list(before))
-    after = {row["project_id"]: read_pauses(row) for row in await _standing(queries, scope)}
+async def _take_over(queries: Queries, scope: Scope) -> dict[str, Pauses]:
+    """Let projects follow what is ordered now, free what waited, and tell people.
+
+    Returns:
+        what rests now of each project of the scope, by project id.
+    """
+    before = _by_project(await _standing(queries, scope))
+    after = _by_project(await queries.fetch(TAKE_OVER, list(before)))
     look = [one for one, was in before.items() if was.to_part3 and not after[one].to_part3]
     go = [one for one, was in before.items() if was.to_procore and not after[one].to_procore]
     await queries.execute(LET_LOOK, look)
@@ -233,18 +233,22 @@ async def _take_over(queries: Queries, scope: Scope) -> None:
     changed = [one for one, was in before.items() if was != after[one]]
     events = ["connection.paused" if after[one].first else "connection.resumed" for one in changed]
     await queries.execute(NOTE, changed, events, [_sentence(after[one]) for one in changed])
+    return after
 
 
-async def _standing(queries: Queries, scope: Scope) -> Sequence[dict[str, object]]:
-    rows = await queries.fetch(STANDING, await scope.projects(queries))
-    return [dict(row) for row in rows]
+async def _standing(queries: Queries, scope: Scope) -> Sequence[Row]:
+    return await queries.fetch(STANDING, await scope.projects(queries))
+
+
+def _by_project(rows: Sequence[Row]) -> dict[str, Pauses]:
+    return {row["project_id"]: read_pauses(row) for row in rows}
 
 
 def _sentence(pauses: Pauses) -> str:
     """Say for the activity page what rests now."""
     if pauses.first is None:
         return "The operators resumed it; what waited goes on, oldest first."
-    return f"{pauses.effect} {pauses.words}"
+    return pauses.sentence
 
 
 async def let_go_on(
@@ -254,21 +258,17 @@ async def let_go_on(
     async with postgres.transaction() as transaction:
         await _hold_still(transaction, scope)
         gone = await transaction.fetch(RESUME, scope.kind, scope.id, list(directions))
-        await _take_over(transaction, scope)
-        standing = {
-            row["project_id"]: read_pauses(row) for row in await _standing(transaction, scope)
-        }
-    towards = {"part3": "to_part3", "procore": "to_procore"}
+        standing = await _take_over(transaction, scope)
     still = {
         project_id: pause
         for project_id, pauses in standing.items()
         for one in directions
-        if (pause := getattr(pauses, towards[one])) is not None
+        if (pause := getattr(pauses, f"to_{one}")) is not None
     }
     said = f"Resumed {scope.words}." if gone else f"{scope.words} had no pause of its own."
     if not still:
         return said, ""
-    one = next(iter(still))
+    one = min(still)
     return said, (
         f"{_counted(len(still))} of it still rest by another pause: {one} is {still[one].words}. "
         "`connector status` shows them"
@@ -293,7 +293,7 @@ async def let_finish(postgres: Postgres, order: Order, at_most_s: float) -> str:
             at_rest = at_rest + 1 if left == 0 else 0
             if at_rest > 1:
                 return ""
-            if time.monotonic() - started >= at_most_s:
+            if left and time.monotonic() - started >= at_most_s:
                 return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
             most = max(most, left)
             progress.update(bar, total=most or None, completed=most - left)

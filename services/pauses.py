@@ -58,6 +58,11 @@ class Pauses(msgspec.Struct, frozen=True, kw_only=True):
         said = self.first.words
         return f"{said[0].upper()}{said[1:]}. Nothing is lost; it goes on when they resume it."
 
+    @property
+    def sentence(self) -> str:
+        """Say what rests, by whom, since when and why; or nothing."""
+        return f"{self.effect} {self.words}".strip()
+
 
 NO_PAUSES = Pauses()
 

@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from services.postgres import Postgres, migrate, open_postgres
+from connector import pausing
+from connector.scopes import Scope
+from services.postgres import Postgres, Queries, Row, migrate, open_postgres
 from tests.operators.running import Ended, connector
 
 pytestmark = pytest.mark.postgres
@@ -17,6 +20,7 @@ VALUES ('prj_1', '562', '10', 'u', 'u', 'active', now()),
   ('prj_2', '563', '20', 'u', 'u', 'active', now()),
   ('prj_gone', '562', '30', 'u', 'u', 'disconnected', now())
 """
+ORDER = pausing.Order(Scope("everything"), ("part3", "procore"), "Dana", "an incident")
 WHY = ("--reason", "Procore has an incident", "--by", "Dana")
 
 
@@ -84,6 +88,43 @@ async def test_a_drain_ends_with_0_once_all_rests_and_with_1_when_it_does_not(
     assert ended.code == 1
     assert "1 returns" in ended.err
     assert "stays paused" in ended.err
+
+
+async def test_a_drain_is_not_over_before_it_looked_twice(
+    rows: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A return that was begun just before the pause is seen at the second look, and waited for."""
+    monkeypatch.setattr(pausing, "STEP_S", 0.0)
+    begun = (
+        "INSERT INTO mirror.deliveries (return_id, project_id, state, lease_owner, lease_until) "
+        "VALUES ('ret_1', 'prj_1', 'sending', 'w', now() + interval '1 hour')"
+    )
+    looks = 0
+
+    async def fetchrow(sql: str, *asked: Any) -> Row | None:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            await rows.execute(begun)
+        return await of_postgres(sql, *asked)
+
+    of_postgres = rows.fetchrow
+    monkeypatch.setattr(rows, "fetchrow", fetchrow)
+    assert await pausing.let_finish(rows, ORDER, at_most_s=0.0) == "1 returns"
+
+
+async def test_a_pause_covers_a_project_that_was_connected_at_that_moment(
+    rows: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hold_still(queries: Queries, scope: Scope) -> None:
+        await queries.execute(
+            "UPDATE mirror.projects SET state = 'active' WHERE project_id = 'prj_gone'"
+        )
+        await holding(queries, scope)
+
+    holding = pausing._hold_still
+    monkeypatch.setattr(pausing, "_hold_still", hold_still)
+    assert await pausing.let_rest(rows, ORDER) == ["prj_1", "prj_2", "prj_gone"]
 
 
 async def test_a_resync_in_a_pause_says_when_it_begins(database: str, rows: Postgres) -> None:
