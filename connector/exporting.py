@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -53,11 +52,7 @@ def export(project_id: str, target: Path | None) -> None:
     """  # noqa: D301 - click keeps the lines after its mark
     if target is None:
         target = Path(f"{quote(project_id, safe='')}-{datetime.now(UTC):%Y-%m-%d}.zip")
-    try:
-        manifest = ask_postgres(lambda postgres: write_history(postgres, project_id, target))
-    except OSError as error:
-        message = f"{error.filename or target} cannot be written: {error.strerror}"
-        raise click.ClickException(message) from error
+    manifest = ask_postgres(lambda postgres: write_history(postgres, project_id, target))
     rows = sum(int(one["rows"]) for one in manifest)
     click.echo(f"{target}: {rows} rows in {len(manifest)} files, and {MANIFEST}.")
 
@@ -69,12 +64,16 @@ async def write_history(
 
     Returns:
         name, what, rows, bytes and sha256 of each file.
+
+    Raises:
+        click.ClickException: the project is not known, or its files cannot be written.
+        TryLater: Postgres is away.
     """
     async with postgres.snapshot() as snapshot:
         as_of: datetime | None = await snapshot.fetchval(KNOWN, project_id)
         if as_of is None:
             raise click.ClickException(f"no project {project_id!r} was ever connected here")
-        with _whole_or_not_at_all(target) as open_file:
+        with _faults_named(target), _whole_or_not_at_all(target) as open_file:
             written = await _write_parts(snapshot, project_id, open_file)
             manifest = {
                 "format": FORMAT,
@@ -99,13 +98,11 @@ async def _write_parts(
     ) as progress:
         bar = progress.add_task("counting", total=None)
         for part in PARTS:
-            count = f"SELECT count(*) FROM ({part.sql}) counted"  # noqa: S608 - of history.py
-            progress.update(
-                bar,
-                description=part.name,
-                total=await snapshot.fetchval(count, project_id),
-                completed=0,
-            )
+            total = None
+            if console.is_terminal:
+                count = f"SELECT count(*) FROM ({part.sql}) counted"  # noqa: S608 - of history.py
+                total = await snapshot.fetchval(count, project_id)
+            progress.update(bar, description=part.name, total=total, completed=0)
             lines = _lines(snapshot, part, project_id)
             with open_file(f"{part.name}.jsonl") as file:
                 found = await _write_lines(lines, file, lambda: progress.advance(bar))
@@ -144,21 +141,38 @@ async def _write_lines(
 
 
 @contextmanager
+def _faults_named(target: Path) -> Iterator[None]:
+    """Say what cannot be written, before a snapshot takes it for a fault of Postgres."""
+    try:
+        yield
+    except (TimeoutError, ConnectionError):  # these are Postgres's
+        raise
+    except OSError as error:
+        message = f"{error.filename or target} cannot be written: {error.strerror}"
+        raise click.ClickException(message) from error
+
+
+@contextmanager
 def _whole_or_not_at_all(target: Path) -> Iterator[OpenFile]:
     """Write beside the target under another name, and give it its own once all of it is there."""
     if target.exists():
         raise click.ClickException(f"{target} is there already: nothing was written")
     partial = target.with_name(f"{target.name}.partial")
-    if partial.exists():
-        raise click.ClickException(
-            f"{partial} is there: another export writes it, or one was ended; remove it first"
-        )
+    zipped = target.suffix == ".zip"
     try:
-        if target.suffix == ".zip":
-            with _zip(partial) as open_file:
-                yield open_file
+        if zipped:
+            partial.touch(mode=0o600, exist_ok=False)
         else:
             partial.mkdir(mode=0o700)
+    except FileExistsError as error:
+        raise click.ClickException(
+            f"{partial} is there: another export writes it, or one was ended; remove it first"
+        ) from error
+    try:
+        if zipped:
+            with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+                yield lambda name: archive.open(name, "w", force_zip64=True)
+        else:
             yield lambda name: (partial / name).open("xb")
         partial.rename(target)
     except BaseException:  # Ctrl-C too: what is not whole is of no use to anybody
@@ -167,13 +181,3 @@ def _whole_or_not_at_all(target: Path) -> Iterator[OpenFile]:
         else:
             partial.unlink(missing_ok=True)
         raise
-
-
-@contextmanager
-def _zip(path: Path) -> Iterator[OpenFile]:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with (
-        os.fdopen(descriptor, "wb") as raw,
-        zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive,
-    ):
-        yield lambda name: archive.open(name, "w", force_zip64=True)

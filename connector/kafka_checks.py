@@ -17,6 +17,8 @@ from services.settings import KafkaSettings
 
 CONNECT_TIMEOUT_S = 5.0
 NOTICES = (PROCORE_NOTICES, PART3_NOTICES)
+CANNOT_SAY = (kafka.KafkaAway, NotImplementedError)
+"""What we may do is not known: Kafka is away, or older than 2.3, which does not say it."""
 Operations = tuple[str, ...]
 SEES: Operations = ("Describe",)
 READS: Operations = ("Describe", "Read")
@@ -41,7 +43,11 @@ async def topics(settings: KafkaSettings) -> str:
     except kafka.KafkaAway as error:
         if "topics are missing" not in str(error):
             raise Ill(str(error), await _remedy(settings)) from error
-        if hidden := await kafka.lacking(settings, dict.fromkeys(TOPICS, SEES), {}):
+        try:
+            hidden = await kafka.lacking(settings, dict.fromkeys(TOPICS, SEES), {})
+        except CANNOT_SAY:  # the check of rights tells why
+            hidden = []
+        if hidden:
             raise _denied(settings, hidden) from error
         raise Ill(str(error), "Run `connector topics`.") from error
     return "reachable, all topics are there"
@@ -56,6 +62,9 @@ async def rights(settings: KafkaSettings, users: Sequence[str]) -> str:
             lacks += [one for one in await asked if one not in lacks]
     except kafka.KafkaAway as error:
         raise Ill("not known while Kafka cannot be asked", "Mend Kafka first.") from error
+    except NotImplementedError as error:
+        message = "not known: these brokers do not say what is allowed, as Kafka does since 2.3"
+        raise Ill(message, "Upgrade them, or look at the ACLs by hand.") from error
     if lacks:
         raise _denied(settings, lacks)
     return f"{kafka.principal_of(settings)} may do all that the {' and the '.join(users)} does"

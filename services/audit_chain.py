@@ -74,5 +74,7 @@ def was_made_by(ring: KeyRing, seal: AuditSeal) -> bool | None:
 
 def _code(secret: bytes, number: int, up_to: int, lines: int, chain: bytes) -> bytes:
     hkdf = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"audit")
-    said = b"".join(value.to_bytes(8, "big") for value in (number, up_to, lines)) + chain
+    said = (
+        b"".join(value.to_bytes(8, "big", signed=True) for value in (number, up_to, lines)) + chain
+    )
     return hmac.digest(hkdf.derive(secret), said, "sha256")

@@ -129,9 +129,7 @@ class Pacer:
 
         It is unknown again once that window is over: answers of an outage carry no such headers.
         """
-        if self._now() >= self._left_until:
-            self._left = math.inf
-        return self._left
+        return math.inf if self._now() >= self._left_until else self._left
 
     @property
     def closed_s(self) -> float:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
+from connector import kafka_checks
 from connector.diagnosis import MOST_SKEW_S, compared
 from connector.findings import Ill
 from connector.kafka_checks import GROUP_RIGHTS, TOPIC_RIGHTS
 from deploy.local.ports import free_port
+from services import kafka
 from services.postgres import migrate
 from tests.kafka_topics import kafka_settings, with_topics
 from tests.operators.running import connector, whole_environment
@@ -141,6 +143,28 @@ def test_a_clock_within_a_minute_or_one_that_nobody_tells_is_no_fault(
     date: str, words: str
 ) -> None:
     assert compared(date, datetime(2026, 9, 1, 12, tzinfo=UTC), "Part3") == words
+
+
+@pytest.mark.parametrize(
+    "fault", [kafka.KafkaAway("they went away"), NotImplementedError("v2")], ids=["away", "too old"]
+)
+async def test_kafka_that_does_not_say_what_we_may_do_is_a_fault_and_no_crash(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    async def check(*_asked: Any) -> None:
+        raise kafka.KafkaAway("topics are missing: notices")
+
+    async def lacking(*_asked: Any) -> list[kafka.Lack]:
+        raise fault
+
+    monkeypatch.setattr(kafka, "check", check)
+    monkeypatch.setattr(kafka, "lacking", lacking)
+    settings = kafka_settings("127.0.0.1:1")
+    with pytest.raises(Ill, match="topics are missing") as missing:
+        await kafka_checks.topics(settings)
+    assert missing.value.remedy == "Run `connector topics`."
+    with pytest.raises(Ill, match="not known"):
+        await kafka_checks.rights(settings, ["worker"])
 
 
 @pytest.mark.parametrize("user", list(TOPIC_RIGHTS))

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import pytest_asyncio
 
@@ -141,6 +142,27 @@ async def test_an_export_overwrites_nothing_and_leaves_nothing_half_made(
     ended = await export(database, tmp_path / "other")
     assert ended.code == 1
     assert [path.name for path in tmp_path.iterdir()] == ["history.zip"]
+
+
+async def test_an_export_that_cannot_be_written_says_where(
+    database: str, rows: Postgres, tmp_path: Path
+) -> None:
+    for name in ("history", "history.zip"):
+        ended = await export(database, tmp_path / "nowhere" / name)
+        assert ended.code == 1
+        assert f"nowhere/{name}.partial cannot be written: No such file" in ended.err
+
+
+@pytest.mark.parametrize("name", ["history", "history.zip"])
+async def test_an_export_leaves_alone_what_another_began_at_that_moment(
+    rows: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    others = tmp_path / f"{name}.partial"
+    others.write_bytes(b"theirs")
+    monkeypatch.setattr(Path, "exists", lambda _path: False)  # it was not there yet
+    with pytest.raises(click.ClickException, match="another export writes it"):
+        await write_history(rows, "prj_1", tmp_path / name)
+    assert others.read_bytes() == b"theirs"
 
 
 async def test_a_project_that_never_was_connected_is_told(

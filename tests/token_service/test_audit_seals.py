@@ -85,6 +85,12 @@ async def test_d27_a_chain_that_was_computed_anew_is_not_ours(authority: Postgre
     assert found.faults == [f"seal {n} was not made with the key 't1'" for n in (1, 2)]
 
 
+async def test_d27_a_seal_with_numbers_that_no_seal_has_is_not_ours(authority: Postgres) -> None:
+    await in_seals_of_two(authority)
+    found = await changed(authority, "UPDATE authority.audit_seals SET up_to = -1 WHERE number = 1")
+    assert "seal 1 was not made with the key 't1'" in found.faults
+
+
 async def test_a_seal_that_is_gone_is_missed(authority: Postgres) -> None:
     await in_seals_of_two(authority)
     found = await changed(authority, "DELETE FROM authority.audit_seals WHERE number = 1")
