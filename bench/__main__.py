@@ -79,7 +79,7 @@ def machine() -> dict[str, str]:
         "measured": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "processor": f"{', '.join(models)}, {os.cpu_count()} of its cores",
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "Python": platform.python_version(),
         "uvicorn, aiokafka": f"{version('uvicorn')}, {version('aiokafka')}",
         "Kafka, PostgreSQL": "one broker and one server, on the same machine, with local settings",
