@@ -14,6 +14,7 @@ Verdict = Literal["as_assumed", "different", "found", "unanswered"]
 """`found`: nothing definite was assumed. `unanswered`: `found` says why."""
 
 STUCK = "not removed"
+DELETED = "deleted"
 ANSWERED = ("as_assumed", "different", "found")
 
 
@@ -47,6 +48,11 @@ class Made(msgspec.Struct, kw_only=True):
     def is_there(self) -> bool:
         """Whether it is still to be removed."""
         return not self.left or self.is_stuck
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether nothing of it remains, not even in a recycle bin."""
+        return self.left == DELETED
 
 
 class Kept(msgspec.Struct, kw_only=True):

@@ -9,6 +9,7 @@ from connector.probe.making import made_rfi, removed_rfi
 from connector.probe.probing import Probe, of_record
 from connector.probe.wire import Faulty, Seen
 from schemas.notices import RESOURCE_NAMES
+from services.procore.json_values import time_of
 
 ACTIONS = ("create", "update", "delete")
 MORE_HOOKS = 3
@@ -147,13 +148,13 @@ async def _oldest_delivery(probe: Probe) -> None:
     now = datetime.now(UTC)
     spans: list[tuple[float, float]] = []
     for hook in hooks:
-        made_at = _moment(hook.get("created_at"))
+        made_at = time_of(hook.get("created_at"))
         path = f"{probe.webhooks}/hooks/{quote(str(hook.get('id')), safe='')}/deliveries"
         seen = await probe.first.get(path, page="1", per_page="100")
         if made_at is None or not seen.ok:
             continue
         last = await _last_page(probe, path, seen)
-        days = [_days(now, _moment(_time_of(one))) for one in last]
+        days = [_days(now, _happened_at(one)) for one in last]
         if known := [one for one in days if one is not None]:
             spans.append((max(known), _days(now, made_at) or 0.0))
     oldest, hook_age = max(spans, default=(0.0, 0.0))
@@ -230,17 +231,9 @@ def _id_of(probe: Probe, seen: Seen, words: str) -> str:
     return probe.made("hook", seen.object()["id"], words)
 
 
-def _time_of(delivery: dict[str, Any]) -> Any:
+def _happened_at(delivery: dict[str, Any]) -> datetime | None:
     payload = delivery.get("payload")
-    return payload.get("timestamp") if isinstance(payload, dict) else None
-
-
-def _moment(value: Any) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return time_of(payload.get("timestamp")) if isinstance(payload, dict) else None
 
 
 def _days(now: datetime, at: datetime | None) -> float | None:

@@ -11,7 +11,7 @@ from connector.probe.making import (
     removed_rfi,
     replied,
 )
-from connector.probe.probing import NEEDS_SECOND, Probe, of_record
+from connector.probe.probing import NEEDS_SECOND, Probe, in_words, of_record
 from connector.probe.wire import Faulty, Session
 
 BAD_REQUEST = 400
@@ -47,7 +47,7 @@ async def _say_events_of_reply(probe: Probe, key: str, session: Session, rfi_id:
     seen, came = await probe.events_after(lambda: replied(probe, session, rfi_id), is_of_reply)
     seen.object()
     told = "RFI Replies/create" in came
-    probe.answers.say(key, _told(came), as_assumed=told, evidence=(seen.line,))
+    probe.answers.say(key, in_words(came), as_assumed=told, evidence=(seen.line,))
 
 
 async def ask_for_events_of_a_forward(probe: Probe) -> None:
@@ -71,7 +71,7 @@ async def ask_for_events_of_a_forward(probe: Probe) -> None:
     )
     seen.object()
     updates = "RFIs/update" in came
-    probe.answers.say("1.rfi_forward", _told(came), as_assumed=updates, evidence=(seen.line,))
+    probe.answers.say("1.rfi_forward", in_words(came), as_assumed=updates, evidence=(seen.line,))
     if probe.second is None:
         probe.answers.leave("1.rfi_review", NEEDS_SECOND)
     else:
@@ -139,7 +139,7 @@ async def ask_for_the_event_of_a_return(probe: Probe) -> None:
         await removed_rfi(probe, rfi_id)
     seen.object()
     known = bool({"RFIs/update", "RFIs/create"} & set(came))
-    probe.answers.say("14.retrieve", _told(came), as_assumed=known, evidence=(seen.line,))
+    probe.answers.say("14.retrieve", in_words(came), as_assumed=known, evidence=(seen.line,))
 
 
 async def ask_for_versions(probe: Probe) -> None:
@@ -153,10 +153,6 @@ async def ask_for_versions(probe: Probe) -> None:
             served.append(version)
     found = f"listed at {' and '.join(served) or 'neither'}"
     probe.answers.say("13.versions", found, as_assumed="v1.0" in served, evidence=tuple(lines))
-
-
-def _told(came: list[str]) -> str:
-    return ", ".join(dict.fromkeys(came)) if came else "none came while we waited"
 
 
 def _ball(rfi: dict[str, Any]) -> tuple[Any, set[str]]:

@@ -1,8 +1,7 @@
 """Unknowns 1, 2 and 14 as far as they are of submittals."""
 
-from typing import Any
-
 from connector.probe.making import (
+    Object,
     files_of,
     ids_of,
     made_submittal,
@@ -12,10 +11,8 @@ from connector.probe.making import (
     submittal_now,
     uploaded,
 )
-from connector.probe.probing import NEEDS_SECOND, Probe, of_record
+from connector.probe.probing import NEEDS_SECOND, Probe, in_words, of_record
 from connector.probe.wire import Faulty, Seen, Session
-
-Object = dict[str, Any]
 
 
 async def ask_for_a_response(probe: Probe) -> None:
@@ -31,7 +28,7 @@ async def ask_for_a_response(probe: Probe) -> None:
     if not seen.ok:
         raise Faulty(seen.line)
     updates = "Submittals/update" in came
-    probe.answers.say("1.response", _told(came), as_assumed=updates, evidence=(seen.line,))
+    probe.answers.say("1.response", in_words(came), as_assumed=updates, evidence=(seen.line,))
     shapes: dict[type, str] = {dict: "an object", list: "an array"}
     shape = shapes.get(type(seen.body), "neither object nor array")
     fields = seen.body[0] if isinstance(seen.body, list) and seen.body else seen.body
@@ -93,7 +90,9 @@ async def ask_for_a_forward(probe: Probe) -> None:
     if not seen.ok:
         raise Faulty(seen.line)
     updates = "Submittals/update" in came
-    probe.answers.say("1.submittal_forward", _told(came), as_assumed=updates, evidence=(seen.line,))
+    probe.answers.say(
+        "1.submittal_forward", in_words(came), as_assumed=updates, evidence=(seen.line,)
+    )
     if probe.second is None:
         probe.answers.leave("1.submittal_review", NEEDS_SECOND)
     else:
@@ -109,7 +108,9 @@ async def _say_events_of_review(probe: Probe, reviewer: Session, forwarded: Obje
     if not seen.ok:
         raise Faulty(seen.line)
     updates = "Submittals/update" in came
-    probe.answers.say("1.submittal_review", _told(came), as_assumed=updates, evidence=(seen.line,))
+    probe.answers.say(
+        "1.submittal_review", in_words(came), as_assumed=updates, evidence=(seen.line,)
+    )
 
 
 async def ask_for_events_of_bins(probe: Probe) -> None:
@@ -119,7 +120,9 @@ async def ask_for_events_of_bins(probe: Probe) -> None:
         lambda: removed_submittal(probe, submittal_id), of_record(submittal_id)
     )
     deletes = "Submittals/delete" in came
-    probe.answers.say("14.submittal_delete", _told(came), as_assumed=deletes, evidence=(seen.line,))
+    probe.answers.say(
+        "14.submittal_delete", in_words(came), as_assumed=deletes, evidence=(seen.line,)
+    )
     back, came = await probe.events_after(
         lambda: probe.write(
             f"restore submittal {submittal_id}",
@@ -130,7 +133,7 @@ async def ask_for_events_of_bins(probe: Probe) -> None:
         of_record(submittal_id),
     )
     known = bool({"Submittals/update", "Submittals/create"} & set(came))
-    words = _told(came) if back.ok else f"not served: {back.status}"
+    words = in_words(came) if back.ok else f"not served: {back.status}"
     probe.answers.say(
         "14.submittal_restore", words, as_assumed=known or not back.ok, evidence=(back.line,)
     )
@@ -164,7 +167,7 @@ async def ask_for_the_event_of_a_move(probe: Probe) -> None:
     await removed_submittal(probe, submittal_id)
     seen.object()
     updates = "Submittals/update" in came
-    probe.answers.say("14.package", _told(came), as_assumed=updates, evidence=(seen.line,))
+    probe.answers.say("14.package", in_words(came), as_assumed=updates, evidence=(seen.line,))
 
 
 async def _answer(
@@ -227,7 +230,3 @@ def _other(probe: Probe) -> str:
 
 def _people(probe: Probe, ids: set[str]) -> str:
     return ", ".join(sorted(name_of(probe, one) for one in ids)) or "nobody"
-
-
-def _told(came: list[str]) -> str:
-    return ", ".join(dict.fromkeys(came)) if came else "none came while we waited"

@@ -7,6 +7,7 @@ pastes the one that the browser ended at. Source: Procore API contract, section 
 
 import asyncio
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
@@ -128,13 +129,7 @@ async def _caught(host: str, port: int, path: str) -> str:
 
 async def asked_for_tokens(app: App, http: httpx2.AsyncClient, **form: str) -> Seen:
     """Send one request to the token endpoint, once, as the app. Raises Faulty."""
-    credentials = {"client_id": app.client_id, "client_secret": app.client_secret.reveal()}
-    try:
-        answer = await http.post(
-            f"{app.login_url}/oauth/token", data={**credentials, **form}, timeout=EXCHANGE_S
-        )
-    except httpx2.HTTPError as error:
-        raise Faulty(f"POST /oauth/token: {type(error).__name__}") from error
+    answer = await _posted(app, http, "/oauth/token", form)
     return seen_of(answer, f"POST /oauth/token ({form.get('grant_type')})")
 
 
@@ -155,15 +150,20 @@ async def end(app: App, session: Session) -> bool:
 
 
 async def _revoked(app: App, session: Session, token: Secret) -> bool:
-    form = {
-        "client_id": app.client_id,
-        "client_secret": app.client_secret.reveal(),
-        "token": token.reveal(),
-    }
     try:
-        answer = await session.http.post(
-            f"{app.login_url}/oauth/revoke", data=form, timeout=EXCHANGE_S
-        )
-    except httpx2.HTTPError:
+        answer = await _posted(app, session.http, "/oauth/revoke", {"token": token.reveal()})
+    except Faulty:
         return False
     return answer.is_success
+
+
+async def _posted(
+    app: App, http: httpx2.AsyncClient, path: str, form: Mapping[str, str]
+) -> httpx2.Response:
+    credentials = {"client_id": app.client_id, "client_secret": app.client_secret.reveal()}
+    try:
+        return await http.post(
+            f"{app.login_url}{path}", data={**credentials, **form}, timeout=EXCHANGE_S
+        )
+    except httpx2.HTTPError as error:
+        raise Faulty(f"POST {path}: {type(error).__name__}") from error

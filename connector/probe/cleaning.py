@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from urllib.parse import quote
 
-from connector.probe.answers import STUCK, Made
+from connector.probe.answers import DELETED, STUCK, Made
 from connector.probe.making import note_left, removed_rfi, removed_submittal
 from connector.probe.probing import Probe
 from connector.probe.wire import Faulty, Seen
@@ -19,7 +19,7 @@ async def clean_up(probe: Probe) -> list[Made]:
         if one.is_there:
             one.left = ""
             await _remove(probe, one)
-    return [one for one in probe.answers.kept.made if one.left != "deleted"]
+    return [one for one in probe.answers.kept.made if not one.is_deleted]
 
 
 async def _note_lost(probe: Probe) -> None:
@@ -62,5 +62,5 @@ async def _removed_hook(probe: Probe, hook_id: str) -> Seen:
     path = f"{probe.webhooks}/hooks/{quote(hook_id, safe='')}"
     seen = await probe.first.call("DELETE", path)
     if seen.status in GONE:
-        note_left(probe, "hook", hook_id, "deleted")
+        note_left(probe, "hook", hook_id, DELETED)
     return seen

@@ -113,3 +113,8 @@ def of_record(*ids: object) -> Callable[[dict[str, Any]], bool]:
     """Return a test for events of these records."""
     wanted = {str(one) for one in ids}
     return lambda event: event["id"] in wanted
+
+
+def in_words(came: list[str]) -> str:
+    """Say which events came, each kind once, in the order of the first of each."""
+    return ", ".join(dict.fromkeys(came)) if came else "none came while we waited"

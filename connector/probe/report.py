@@ -54,7 +54,7 @@ def as_document(answers: Answers, *, api_url: str) -> dict[str, Any]:
             for unknown in UNKNOWNS
         ],
         "writes": kept.writes,
-        "left_behind": [one for one in kept.made if one.left != "deleted"],
+        "left_behind": [one for one in kept.made if not one.is_deleted],
     }
 
 
@@ -106,7 +106,7 @@ def as_markdown(answers: Answers, *, api_url: str) -> str:
     lines += [
         f"- {one.what} {one.id}, {_plain(one.words)}: {_plain(one.left) or 'not removed yet'}"
         for one in kept.made
-        if one.left != "deleted"
+        if not one.is_deleted
     ] or ["Nothing."]
     return "\n".join(lines) + "\n"
 

@@ -39,7 +39,7 @@ PLATFORM_PARTS = (
         key="5.reasons",
         asks="Which reasons do v4.0 events of RFIs and submittals give?",
         assumed="create, update and delete; any other is taken as a change too",
-        rests_on=("webhook_gateway/readings.py: reads the reason",),
+        rests_on=("webhook_gateway/procore.py: reads the reason",),
     ),
     Part(
         key="6.missing_header",
@@ -82,7 +82,7 @@ PLATFORM_PARTS = (
         asks="Do two people's tokens share one limit?",
         assumed="no: each grant has its own",
         rests_on=(
-            "services/procore/call.py: a pacer per grant",
+            "services/procore/turns.py: a pacer per grant",
             "services/procore/pacing.py: shared among workers by grant",
         ),
     ),

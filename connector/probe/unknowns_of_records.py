@@ -6,6 +6,7 @@ SWEEP = "sync_worker/sweeping.py: lists what changed every SWEEP_S, whatever eve
 FILES = "sync_worker/outbound/carrying.py: uploads a return's files before it is delivered"
 RESPOND = "services/procore/client.py: Procore.respond"
 READ_BACK = "sync_worker/outbound/read_back.py: reads what arrived from the record, not the answer"
+BACK = "sync_worker/sweep_store.py: to_bury names what came back out of a recycle bin too"
 
 RECORD_PARTS = (
     Part(
@@ -120,19 +121,19 @@ RECORD_PARTS = (
         key="14.retrieve",
         asks="Which event does an RFI raise that is taken out of the recycle bin?",
         assumed="RFIs/update or RFIs/create",
-        rests_on=("sync_worker/inbound/recycling.py: removed records that are there again",),
+        rests_on=(BACK,),
     ),
     Part(
         key="14.submittal_delete",
         asks="Which event does deleting a submittal raise?",
         assumed="Submittals/delete",
-        rests_on=("sync_worker/inbound/recycling.py: records that are gone",),
+        rests_on=("sync_worker/consume.py: what an event says was deleted is gone",),
     ),
     Part(
         key="14.submittal_restore",
         asks="Can a submittal be restored by the API, and which event does that raise?",
         assumed="Submittals/update or Submittals/create, or not served",
-        rests_on=("sync_worker/inbound/recycling.py: removed records that are there again",),
+        rests_on=(BACK,),
     ),
     Part(
         key="14.package",

@@ -1,6 +1,7 @@
 """The probe's own parts: codes from the command line, storage addresses, consent, what it names."""
 
 import asyncio
+import re
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -23,6 +24,8 @@ from connector.probe.wire import Faulty, Session
 from deploy.local.ports import free_port
 from services.settings import Secret
 
+NAME = re.compile(r"\b(?:[a-z]+(?:_[a-z]+)+|(?:[A-Z][a-z]+){2,})\b")
+"""Names of our code in words about it."""
 DATE = "Tue, 01 Sep 2026 12:00:00 GMT"
 UNIX = 1_788_264_000  # that moment
 
@@ -187,10 +190,13 @@ def test_production_is_refused_before_anything_is_asked() -> None:
 
 
 def test_what_rests_on_an_assumption_is_code_that_there_is() -> None:
-    named = [one for part in PARTS.values() for one in part.rests_on if ".py: " in one]
-    missing = [one for one in named if not Path(one.partition(": ")[0]).is_file()]
+    rests_on = [one.partition(": ") for part in PARTS.values() for one in part.rests_on]
+    named = [(Path(path), words) for path, _, words in rests_on if path.endswith(".py")]
     assert len(named) >= len(PARTS) - 2
-    assert missing == []
+    assert [path for path, _ in named if not path.is_file()] == []
+    spoken = [(path, name) for path, words in named for name in NAME.findall(words)]
+    assert (Path("services/procore/oauth.py"), "read_token_answer") in spoken
+    assert [(path, name) for path, name in spoken if name not in path.read_text()] == []
 
 
 def test_each_part_is_asked_in_one_place() -> None:

@@ -29,6 +29,7 @@ class Forgiving:
         self.revoked: set[str] = set()
         self.bearers: list[tuple[str, str | None]] = []
         self.file_url = ""
+        self.revocation: int | None = 200  # its status; None: the line breaks
 
     def answer(self, request: httpx2.Request) -> httpx2.Response:
         path = request.url.path
@@ -43,7 +44,9 @@ class Forgiving:
             return httpx2.Response(200, json=pair)
         if path == "/oauth/revoke":
             self.revoked.add(form["token"][0])
-            return httpx2.Response(200, json={})
+            if self.revocation is None:
+                raise httpx2.ReadError("cut")
+            return httpx2.Response(self.revocation, json={})
         if path.endswith("/submittal_statuses"):
             return httpx2.Response(200, json=[])
         if path.endswith("/uploads"):
@@ -103,6 +106,15 @@ async def test_every_pair_that_was_given_is_revoked_in_the_end(
     assert await end(probe.app, probe.first)
     assert procore.revoked >= {"access-0-given", "access-1-given", "access-2-given"}
     assert "refresh-2-given" in procore.revoked
+
+
+@pytest.mark.parametrize("revocation", [None, 302, 503])
+async def test_a_revocation_that_procore_did_not_take_is_told_and_the_rest_still_sent(
+    procore: Forgiving, probe: Probe, revocation: int | None
+) -> None:
+    procore.revocation = revocation
+    assert not await end(probe.app, probe.first)
+    assert procore.revoked == {"access-0-given", "refresh-0-given"}
 
 
 @pytest.mark.parametrize(
