@@ -9,12 +9,22 @@ from itertools import count
 from typing import Any
 
 START = datetime(2026, 11, 2, 8, tzinfo=UTC)
+TICK_S = 1e-6
+"""No timer rings sooner: what is added to a time has to change it, whatever is rounded."""
+
+MOST_ROUNDS_AT_ONCE = 100_000
+"""Rounds of the loop without a moment passing; the busiest moments of histories take hundreds."""
+
 OWNER: ContextVar[object | None] = ContextVar("OWNER", default=None)
 """The process in whose name a task runs; tasks inherit it from the task that made them."""
 
 
 class NothingWillHappen(RuntimeError):  # noqa: N818 - says what happens
     """Every task waits, and no timer is left that could wake one."""
+
+
+class TimeStandsStill(RuntimeError):  # noqa: N818 - says what happens
+    """The programs do something for ever, and wait for nothing."""
 
 
 class NumberedTask(asyncio.Task[Any]):
@@ -43,10 +53,15 @@ class _NoSockets:
 
     def __init__(self, loop: "VirtualLoop") -> None:
         self._loop = loop
+        self._rounds = 0
 
     def select(self, timeout_s: float | None) -> list[Any]:
         if timeout_s is None:
             raise NothingWillHappen
+        self._rounds = self._rounds + 1 if timeout_s <= 0 else 0
+        if self._rounds > MOST_ROUNDS_AT_ONCE:
+            self._rounds = 0
+            raise TimeStandsStill
         self._loop.now_s += max(timeout_s, 0.0)
         return []
 
@@ -59,7 +74,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         self.now_s = 0.0
         self._moment = (0.0, START)
         self._selector = _NoSockets(self)
-        self._clock_resolution = 1e-9
+        self._clock_resolution = TICK_S / 1_000
         self._numbers = count()
         self.set_task_factory(self._numbered)
         self.set_exception_handler(lambda _loop, _context: None)
@@ -75,6 +90,12 @@ class VirtualLoop(base_events.BaseEventLoop):
     def time(self) -> float:
         """Return seconds since the history began."""
         return self.now_s
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        """Call it then, and a tick later at the earliest."""
+        return super().call_at(max(when, self.now_s + TICK_S), callback, *args, context=context)
 
     def now(self) -> datetime:
         """Return the moment of the history, aware UTC."""

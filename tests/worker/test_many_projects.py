@@ -16,7 +16,7 @@ ROOM: tuple[Any, ...] = ([], [], True, 1.5)
 STATEMENTS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "the next look": (look_store.CLAIM, (*ROOM, "w-1", 40.0, 50, [])),
     "when the next look is due": (look_store.NEXT_DUE, ROOM),
-    "the next sweep": (sweep_store.CLAIM, ("w-1", 90.0, 2.0, 90.0, 86_400.0, False, 60.0)),
+    "the next sweep": (sweep_store.CLAIM, ("w-1", 90.0, 2.0, 90.0, 86_400.0, False, 60.0, 300.0)),
     "the next hook": (duties.TAKE_HOOK, (60.0,)),
     "missed returns": (missed.TAKE_DUE, (60.0,)),
     "the next team": (readiness_loop.TAKE_PROJECT, (60.0,)),
