@@ -15,11 +15,11 @@ from connector.findings import Finding, Ill
 from connector.hook_faults import HookSeen, faults_of
 from schemas.connections import Connection, ConnectionPage
 from services.errors import ConnectorError
-from services.hook_secrets import HOOK_NAMESPACE
 from services.http_client import HttpClient
 from services.postgres import CONNECTION_FAULTS, NOT_GRANTED, NOT_MIGRATED, open_postgres
 from services.procore.call import Caller, json_of
 from services.procore.errors import NotVisible
+from services.procore.hooks import HOOK_NAMESPACE, our_hook
 from services.procore.models import Place
 from services.procore.pacer import Priority
 from services.settings import KeyRing
@@ -141,8 +141,7 @@ class HookWatch:
     async def _see(self, connection: Connection) -> HookSeen:
         project_id = connection.project_id
         listed = await self._list(connection, "", {"namespace": HOOK_NAMESPACE})
-        ours = (one for one in listed if one.get("namespace") == HOOK_NAMESPACE)
-        hook = next(ours, None)
+        hook = our_hook(listed)
         if hook is None:
             return HookSeen(project_id=project_id, hook=None)
         tail = f"/{quote(str(hook.get('id')), safe='')}"

@@ -8,12 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.notices import RESOURCE_NAMES
 from services.hook_secrets import hook_secret, hook_url
+from services.procore.hooks import (
+    PAYLOAD_VERSION,
+    SHOWN_CHARACTERS,
+    TRIGGERS,
+    end_of_secret,
+    is_active,
+    triggers_in,
+)
 from services.settings import KeyRing
 
-ACTIONS = ("create", "update", "delete")
-SHOWN_CHARACTERS = 5  # of a hook's secret, in what Procore lets us read
 MEND = "It is mended within HOOK_AUDIT_S, or now by `connector rotate hooks --project {}`."
 
 
@@ -53,21 +58,21 @@ def faults_of(seen: HookSeen, *, gateway_url: str, keys: KeyRing) -> list[tuple[
 
 def _wrong_parts(seen: HookSeen, gateway_url: str, keys: KeyRing) -> Iterable[str]:
     hook = seen.hook or {}
-    if str(hook.get("status", "active")).lower() != "active":
+    if not is_active(hook):
         yield "it is disabled: Procore sends nothing, and will not send later what it left out"
+    if (version := hook.get("payload_version")) != PAYLOAD_VERSION:
+        yield f"it sends payloads of version {version} instead of {PAYLOAD_VERSION}"
     address = str(hook.get("destination_url") or "")
     generation = _generation(address, gateway_url, seen.project_id)
     if generation is None:
         wanted = hook_url(gateway_url, seen.project_id, 1).rpartition("/")[0]
         yield f"it leads to {address or 'nowhere'} instead of {wanted}/…"
         return
-    headers = hook.get("destination_headers")
-    shown = str(headers.get("Authorization") or "") if isinstance(headers, dict) else ""
     ends = [
         hook_secret(key.secret, seen.project_id, generation)[-SHOWN_CHARACTERS:]
         for key in keys.keys
     ]
-    if shown[-SHOWN_CHARACTERS:] not in ends:
+    if end_of_secret(hook) not in ends:
         yield "its secret is of none of WEBHOOK_SECRET_KEYS: the gateway refuses its deliveries"
 
 
@@ -80,15 +85,9 @@ def _generation(address: str, gateway_url: str, project_id: str) -> int | None:
 
 
 def _missing(triggers: Sequence[Mapping[str, Any]]) -> Iterable[str]:
-    there = {
-        (str(one.get("resource_name")), str(one.get("event_type")).lower().removesuffix("d"))
-        for one in triggers
-    }
-    wanted = ((resource, action) for resource in RESOURCE_NAMES for action in ACTIONS)
-    if lacks := [
-        f"{resource} {action}" for resource, action in wanted if (resource, action) not in there
-    ]:
-        yield f"it does not subscribe to {', '.join(lacks)}"
+    if lacks := sorted(TRIGGERS - triggers_in(triggers)):
+        words = ", ".join(f"{resource} {action}" for resource, action in lacks)
+        yield f"it does not subscribe to {words}"
 
 
 def _failing(deliveries: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:

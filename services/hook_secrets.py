@@ -12,8 +12,6 @@ from urllib.parse import quote
 
 from services.settings import KeyRing
 
-HOOK_NAMESPACE = "part3-connector"
-"""By which Procore tells our webhooks from other apps', the same everywhere: a-z, 0-9, dashes."""
 SECRET_LENGTH = len("Bearer ") + 43  # base64 of 32 bytes without its padding
 NO_SECRET = bytes(SECRET_LENGTH)
 MAX_KNOWN = 8_192  # of about 200 bytes each

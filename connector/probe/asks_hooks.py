@@ -9,33 +9,31 @@ from connector.probe.making import made_rfi, removed_rfi
 from connector.probe.probing import Probe, of_record
 from connector.probe.wire import Faulty, Seen
 from schemas.notices import RESOURCE_NAMES
+from services.procore.hooks import ACTIONS, PAYLOAD_VERSION, TRIGGERS, offered_in
 from services.procore.json_values import time_of
 
-ACTIONS = ("create", "update", "delete")
 MORE_HOOKS = 3
 CREATED, BAD_REQUEST = 201, 400
-REASONS_LISTED = {"create", "update", "delete"}
 
 
 async def make_the_hook(probe: Probe) -> None:
-    """3: make the webhook by which everything else sees events; v4.0, as the connector's."""
+    """3: make the webhook by which everything else sees events, as the connector's is."""
     hook_id = _known_hook(probe)
     if hook_id is None:
-        seen = await _new_hook(probe, probe.namespace, "v4.0")
+        seen = await _new_hook(probe, probe.namespace, PAYLOAD_VERSION)
         found = f"yes: {seen.status}" if seen.ok else f"no: {seen.status} {seen.words}"
         probe.answers.say("3.user_token", found, as_assumed=seen.ok, evidence=(seen.line,))
         if not seen.ok:
             return
         hook_id = _id_of(probe, seen, probe.namespace)
     path = f"{probe.webhooks}/hooks/{quote(hook_id, safe='')}"
-    wanted = [(resource, action) for resource in RESOURCE_NAMES for action in ACTIONS]
-    if len((await probe.first.get(f"{path}/triggers", per_page="100")).items()) < len(wanted):
+    if len((await probe.first.get(f"{path}/triggers", per_page="100")).items()) < len(TRIGGERS):
         made = await probe.write(
-            f"subscribe the webhook to {len(wanted)} triggers",
+            f"subscribe the webhook to {len(TRIGGERS)} triggers",
             probe.first,
             "POST",
             f"{path}/triggers/bulk",
-            json=[{"resource_name": one, "event_type": action} for one, action in wanted],
+            json=[{"resource_name": one, "event_type": action} for one, action in sorted(TRIGGERS)],
         )
         if made.status != CREATED:
             raise Faulty(made.line)
@@ -52,18 +50,13 @@ def _known_hook(probe: Probe) -> str | None:
 
 async def ask_for_names(probe: Probe) -> None:
     """5: the names that payload v4.0 offers, against those of v2.0."""
-    offers: dict[str, set[tuple[str, str]]] = {}
+    offers: dict[str, frozenset[tuple[str, str]]] = {}
     lines: list[str] = []
     for version in ("v2.0", "v4.0"):
         seen = await probe.first.get(f"{probe.webhooks}/resources", payload_version=version)
         lines.append(seen.line)
-        offers[version] = {
-            (str(one.get("name")), str(action).lower().removesuffix("d"))
-            for one in seen.items()
-            for action in one.get("actions") or ()
-        }
-    wanted = {(name, action) for name in RESOURCE_NAMES for action in ACTIONS}
-    lacking = sorted(f"{name} {action}" for name, action in wanted - offers["v4.0"])
+        offers[version] = offered_in(seen.items())
+    lacking = sorted(f"{name} {action}" for name, action in TRIGGERS - offers["v4.0"])
     found = "all are offered" if not lacking else f"v4.0 does not offer {', '.join(lacking)}"
     alike = sorted(
         name
@@ -115,7 +108,7 @@ async def ask_for_metadata(probe: Probe) -> None:
 
 async def ask_for_limits(probe: Probe) -> None:
     """8: a second hook of one namespace, more hooks, and how old the oldest delivery is."""
-    again = await _new_hook(probe, probe.namespace, "v4.0")
+    again = await _new_hook(probe, probe.namespace, PAYLOAD_VERSION)
     if again.ok:
         _id_of(probe, again, probe.namespace + " again")
     probe.answers.say(
@@ -131,7 +124,7 @@ async def ask_for_limits(probe: Probe) -> None:
 async def _count_hooks(probe: Probe) -> None:
     before = len(await probe.first.pages(f"{probe.webhooks}/hooks", {}))
     for number in range(MORE_HOOKS):
-        seen = await _new_hook(probe, f"{probe.namespace}-more-{number}", "v4.0")
+        seen = await _new_hook(probe, f"{probe.namespace}-more-{number}", PAYLOAD_VERSION)
         if not seen.ok:
             found = f"no more than {before + number}: {seen.status} {seen.words}"
             enough = before + number > 1
@@ -206,7 +199,7 @@ async def sum_up_reasons(probe: Probe) -> None:
     probe.answers.say(
         "5.reasons",
         f"{', '.join(reasons)}, in {len(probe.watch.seen)} events",
-        as_assumed=set(reasons) <= REASONS_LISTED,
+        as_assumed=set(reasons) <= set(ACTIONS),
         evidence=(f"fields of an event: {', '.join(shape)}",),
     )
 

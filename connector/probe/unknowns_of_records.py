@@ -14,7 +14,7 @@ RECORD_PARTS = (
         asks="Which events does a reply to an RFI raise?",
         assumed="RFI Replies/create, with an RFIs/update or without one",
         rests_on=(
-            "token_service/connections/hooks.py: RESOURCES, the hook's subscriptions",
+            "services/procore/hooks.py: TRIGGERS, the hook's subscriptions",
             "sync_worker/consume.py: a reply's event lists the RFIs that changed",
         ),
     ),
@@ -35,7 +35,7 @@ RECORD_PARTS = (
         asks="Does an approver's response raise Submittals/update?",
         assumed="yes; without it a response shows only after the next sweep",
         rests_on=(
-            "token_service/connections/hooks.py: RESOURCES, which has nothing for responses",
+            "services/procore/hooks.py: TRIGGERS, which has nothing for responses",
             SWEEP,
         ),
     ),

@@ -11,8 +11,9 @@ from connector.findings import Ill
 from connector.hook_checks import MOST_LOOKED_AT, HookWatch, audited
 from connector.hook_faults import HookSeen, faults_of
 from schemas.connections import Connection, ConnectionPage
-from services.hook_secrets import HOOK_NAMESPACE, hook_secret, hook_url
+from services.hook_secrets import hook_secret, hook_url
 from services.postgres import migrate, open_postgres
+from services.procore.hooks import HOOK_NAMESPACE, PAYLOAD_VERSION
 from services.settings import KeyRing, Reader
 from tests.operators.running import KEY
 from tests.procore_client.sides import Side, caller_to, json_answer
@@ -32,6 +33,7 @@ def a_hook(**changed: Any) -> dict[str, Any]:
         "id": "31",
         "namespace": HOOK_NAMESPACE,
         "status": "active",
+        "payload_version": PAYLOAD_VERSION,
         "destination_url": hook_url(GATEWAY, "p/1", 7),
         "destination_headers": {"Authorization": shown},
         **changed,
@@ -52,6 +54,7 @@ def test_a_hook_in_order_has_no_faults() -> None:
     [
         ({"hook": None}, "there is none"),
         ({"hook": a_hook(status="disabled")}, "it is disabled"),
+        ({"hook": a_hook(payload_version="v2.0")}, "payloads of version v2.0 instead of v4.0"),
         ({"hook": a_hook(destination_url="https://old.example/procore/p%2F1/7")}, "it leads to"),
         ({"hook": a_hook(destination_url=hook_url(GATEWAY, "p2", 7))}, "it leads to"),
         ({"hook": a_hook(destination_url=f"{GATEWAY}/procore/p%2F1/07")}, "it leads to"),

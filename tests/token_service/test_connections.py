@@ -8,10 +8,10 @@ import pytest
 from schemas.connections import ProjectOptions
 from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.hook_secrets import hook_secret
+from services.procore.hooks import TRIGGERS, action_of
 from tests.token_service.conftest import ANNA, BEN, Part3Host, Running, replica, ring
 from tests.token_service.login_host import LoginHost
 from tests.token_service.procore_api_host import PROJECT_ID, RESOURCES, ProcoreHost
-from token_service.connections.hooks import WANTED, action_of
 from token_service.connections.store import ConnectionStore
 from token_service.public.ports import Order, RemovalsConfirmer
 
@@ -58,7 +58,7 @@ async def test_a_connection_comes_with_its_hook(
     triggers = {
         (one["resource_name"], action_of(one["event_type"])) for one in procore.triggers[hook_id]
     }
-    assert triggers == WANTED
+    assert triggers == TRIGGERS
     assert all(
         "procore-company-id" in headers or path in ("/rest/v1.0/me", "/rest/v1.0/companies")
         for headers, (_, path) in zip(procore.headers, procore.calls, strict=True)
@@ -134,7 +134,7 @@ async def test_what_a_bulk_call_left_out_is_made_one_by_one(
 ) -> None:
     procore.partial_bulk = True
     await connections.create(order())
-    assert len(next(iter(procore.triggers.values()))) == len(WANTED)
+    assert len(next(iter(procore.triggers.values()))) == len(TRIGGERS)
 
 
 async def test_a_creator_that_died_is_taken_over(
@@ -271,7 +271,7 @@ async def test_a_hook_that_is_not_as_it_should_be_is_mended(
     assert what == "gone" or what in outcome.detail
     ((hook_id, hook),) = procore.hooks.items()
     assert (hook | {"id": "1"}, procore.secrets[hook_id]) == (good[0] | {"id": "1"}, good[1])
-    assert len(procore.triggers[hook_id]) == len(WANTED)
+    assert len(procore.triggers[hook_id]) == len(TRIGGERS)
     again = await connections.ensure_hook("p-1")
     assert again is not None
     assert again.state == "ok"

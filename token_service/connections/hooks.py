@@ -1,8 +1,7 @@
 """The one webhook of a connected project: there, active, with our address, secret and triggers.
 
 Procore's v2.0 webhook API. A hook is found by its namespace, then made or mended, so that the same
-call can be made any number of times. The secret is masked when a hook is read, but for its last
-five characters, which is enough to see that it is another one.
+call can be made any number of times.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,16 +13,22 @@ from urllib.parse import quote
 import structlog
 
 from services.errors import NeedsPerson, TryLater
-from services.hook_secrets import HOOK_NAMESPACE, hook_secret, hook_url
+from services.hook_secrets import hook_secret, hook_url
+from services.procore.hooks import (
+    HOOK_NAMESPACE,
+    PAYLOAD_VERSION,
+    SHOWN_CHARACTERS,
+    TRIGGERS,
+    end_of_secret,
+    is_active,
+    offered_in,
+    our_hook,
+    triggers_in,
+)
 from services.procore.json_values import time_of
 from services.settings import KeyRing
 from token_service.connections.procore_api import NOT_FOUND, Answer
 
-PAYLOAD_VERSION = "v4.0"
-RESOURCES = ("RFIs", "RFI Replies", "Submittals")
-ACTIONS = ("create", "update", "delete")
-WANTED = frozenset((resource, action) for resource in RESOURCES for action in ACTIONS)
-SHOWN_CHARACTERS = 5
 GIVEN_UP = ("discarded", "failed")
 BAD_REQUEST = 400
 
@@ -145,14 +150,14 @@ class Hooks:
             "destination_headers": {"Authorization": secret},
         }
 
-    async def _find(self, place: HookPlace) -> dict[str, Any] | None:
+    async def _find(self, place: HookPlace) -> Mapping[str, Any] | None:
         listed = await self._api.all_pages(
             place.user_id,
             f"{place.path}/hooks",
             company_id=place.company_id,
             params={"namespace": HOOK_NAMESPACE},
         )
-        return next((hook for hook in listed if hook.get("namespace") == HOOK_NAMESPACE), None)
+        return our_hook(listed)
 
     async def _finish_made(self, place: HookPlace, made: Answer) -> HookOutcome:
         hook_id = _hook_id(made.data)
@@ -205,16 +210,16 @@ class Hooks:
 
     async def _add_triggers(self, place: HookPlace, hook_id: str) -> bool:
         """Subscribe to what is missing; True if something was."""
-        missing = WANTED - await self._triggers(place, hook_id)
+        missing = TRIGGERS - await self._triggers(place, hook_id)
         if not missing:
             return False
         path = f"/hooks/{quote(hook_id, safe='')}/triggers"
         bulk = [_trigger(*one) for one in sorted(missing)]
         answer = await self._call(place, "POST", f"{path}/bulk", json=bulk)
         if answer.status == 207:  # noqa: PLR2004 - Multi-Status: some were not made
-            for one in sorted(WANTED - await self._triggers(place, hook_id)):
+            for one in sorted(TRIGGERS - await self._triggers(place, hook_id)):
                 await self._call(place, "POST", path, json=_trigger(*one), accept=(BAD_REQUEST,))
-        if still := WANTED - await self._triggers(place, hook_id):
+        if still := TRIGGERS - await self._triggers(place, hook_id):
             names = ", ".join(f"{resource} {action}" for resource, action in sorted(still))
             message = f"Procore did not take all of the webhook's triggers ({names})"
             raise TryLater(message, reason="hook_incomplete")
@@ -226,9 +231,7 @@ class Hooks:
             f"{place.path}/hooks/{quote(hook_id, safe='')}/triggers",
             company_id=place.company_id,
         )
-        return frozenset(
-            (str(one.get("resource_name")), action_of(str(one.get("event_type")))) for one in listed
-        )
+        return triggers_in(listed)
 
     async def _check_offer(self, place: HookPlace) -> None:
         """Fail loudly if Procore does not offer what the mirror lives on."""
@@ -238,12 +241,7 @@ class Hooks:
             company_id=place.company_id,
             params={"payload_version": PAYLOAD_VERSION},
         )
-        offered = {
-            (str(one.get("name")), action_of(str(action)))
-            for one in listed
-            for action in one.get("actions") or ()
-        }
-        if lacking := WANTED - offered:
+        if lacking := TRIGGERS - offered_in(listed):
             names = ", ".join(sorted({resource for resource, _ in lacking}))
             message = (
                 f"Procore does not offer webhooks for {names} in this project; "
@@ -274,14 +272,12 @@ class Hooks:
 
 def wrong_parts(hook: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """Name what of a hook is not as wanted: address, secret, payload version, status."""
-    shown = hook.get("destination_headers")
-    secret = str(shown.get("Authorization") or "") if isinstance(shown, dict) else ""
     expected = str(wanted["destination_headers"]["Authorization"])[-SHOWN_CHARACTERS:]
     checks = {
         "address": hook.get("destination_url") == wanted["destination_url"],
-        "secret": secret.endswith(expected),
+        "secret": end_of_secret(hook) == expected,
         "payload version": hook.get("payload_version") == wanted["payload_version"],
-        "status": str(hook.get("status", "active")).lower() == "active",
+        "status": is_active(hook),
     }
     return [name for name, right in checks.items() if not right]
 
@@ -294,12 +290,6 @@ def may_have_delivered(hook: Mapping[str, Any], changed_at: datetime | None) -> 
     """
     made_at = time_of(hook.get("created_at"))
     return made_at is None or (changed_at is not None and changed_at > made_at)
-
-
-def action_of(event_type: str) -> str:
-    """Return create, update or delete, however Procore writes it: `UPDATE`, `CREATED`."""
-    word = event_type.strip().lower()
-    return next((action for action in ACTIONS if word in (action, f"{action}d")), word)
 
 
 def _trigger(resource: str, action: str) -> dict[str, str]:
