@@ -6,10 +6,12 @@ import httpx2
 import msgspec
 import pytest
 
+from services.errors import TryLater
 from services.settings import Secret
 from tests.token_service.conftest import ANNA, BEN, Running
 from tests.token_service.login_host import LoginHost
 from tests.token_service.test_internal_api import bearer
+from token_service.grants.incident import TOLD
 
 pytestmark = pytest.mark.postgres
 
@@ -101,6 +103,29 @@ async def test_while_procore_is_away_they_are_revoked_here_and_told_later(
     await people.database.execute("UPDATE authority.revoked_grants SET due_at = now()")
     await people.services.internal.revocations.tell_procore()
     assert login.refresh_tokens == {}
+    assert (await revoke(people))["waiting"] == 0
+
+
+async def test_one_that_cannot_be_noted_keeps_no_other_from_being_told(
+    people: Running, login: LoginHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await revoke(people, act=True)
+    execute = people.database.execute
+
+    async def away_for_anna(sql: str, *args: Any) -> None:
+        if sql == TOLD and args[1] == "anna":
+            raise TryLater("PostgreSQL is away", reason="postgres_down")
+        await execute(sql, *args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(people.database, "execute", away_for_anna)
+        await people.services.internal.revocations.tell_procore()
+        assert login.refresh_tokens == {}
+        assert (await revoke(people))["waiting"] == 1
+    await people.database.execute(
+        "UPDATE authority.revoked_grants SET due_at = now() WHERE due_at IS NOT NULL"
+    )
+    await people.services.internal.revocations.tell_procore()
     assert (await revoke(people))["waiting"] == 0
 
 

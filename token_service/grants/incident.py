@@ -132,26 +132,31 @@ class Revocations:
     async def tell_procore(self) -> None:
         """Revoke at Procore what is due; what it does not answer is due again later."""
         while rows := await self._database.fetch(TAKE_DUE, AT_ONCE, AGAIN_MOST_S):
-            told = await asyncio.gather(*(self._tell(row) for row in rows))
-            if not any(told):
+            async with asyncio.TaskGroup() as group:
+                telling = [group.create_task(self._tell(row)) for row in rows]
+            if not any(task.result() for task in telling):
                 return
 
     async def _tell(self, row: Row) -> bool:
         """Return whether this one is over."""
         try:
-            pair = self._open(row)
-        except SealBroken as error:
-            log.critical("grant.unreadable", user_id=row["user_id"], because=str(error))
-            await self._database.execute(TOLD, row["id"], row["user_id"], False)  # noqa: FBT003 - a column
-            return True
-        try:
-            # both are named, as an access token that has ended may stand for nothing any more
-            await self._revoker.revoke(pair.refresh_token)
-            await self._revoker.revoke(pair.access_token)
+            told = await self._revoke(row)
+            await self._database.execute(TOLD, row["id"], row["user_id"], told)
         except TryLater as error:
             log.warning("grant.not_revoked", user_id=row["user_id"], reason=error.reason)
             return False
-        await self._database.execute(TOLD, row["id"], row["user_id"], True)  # noqa: FBT003 - a column
+        return True
+
+    async def _revoke(self, row: Row) -> bool:
+        """Revoke at Procore; False where nobody can read any more what. Raises TryLater."""
+        try:
+            pair = self._open(row)
+        except SealBroken as error:
+            log.critical("grant.unreadable", user_id=row["user_id"], because=str(error))
+            return False
+        # both are named, as an access token that has ended may stand for nothing any more
+        await self._revoker.revoke(pair.refresh_token)
+        await self._revoker.revoke(pair.access_token)
         return True
 
     def _open(self, row: Row) -> TokenPair:
