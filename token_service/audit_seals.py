@@ -16,12 +16,15 @@ SETTLED_S = 120.0
 A transaction of ours is over long before: its statements and its pauses have limits.
 """
 
-# no line behind one that may still be joined by a smaller number
+# No line behind one that may still be joined by a smaller number. Looked for among the next lines
+# alone: there may be millions that no seal covers yet.
 SETTLED_LINES = f"""
-SELECT {LINE_COLUMNS} FROM authority.audit
-WHERE id > $1 AND id < coalesce((SELECT min(id) FROM authority.audit
-    WHERE id > $1 AND at >= now() - make_interval(secs => $2)), 9223372036854775807)
-ORDER BY id LIMIT $3
+WITH next AS MATERIALIZED (
+  SELECT {LINE_COLUMNS}, at AS written_at FROM authority.audit WHERE id > $1 ORDER BY id LIMIT $3)
+SELECT id, at, event, actor, user_id, project_id, detail FROM next
+WHERE id < coalesce((SELECT min(id) FROM next
+    WHERE written_at >= now() - make_interval(secs => $2)), 9223372036854775807)
+ORDER BY id
 """  # noqa: S608 - constants
 # another replica may have sealed the same lines in this very moment
 KEEP_SEAL = """

@@ -2,8 +2,7 @@
 
 import asyncio
 import random
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -16,20 +15,18 @@ from token_service.grants.people import Grants
 from token_service.grants.store import GrantStore
 from token_service.public.sessions import SessionStore
 
-STEP_S = 5.0
 DAY_S = 86_400.0
 
 log = structlog.get_logger()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Duty:
     """Something done again and again; a failed round is made up for by the next one."""
 
     name: str
     every_s: float
     do: Callable[[], Awaitable[object]]
-    due_at: float = 0.0
 
 
 class Housekeeping:
@@ -47,16 +44,14 @@ class Housekeeping:
         measure: Callable[[], Awaitable[object]],
         read_clock: Callable[[], Awaitable[object]],
         seal_audit: Callable[[], Awaitable[object]],
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._tokens = tokens
         self._grants = grants
-        self._monotonic = monotonic
         self._duties = (
             Duty("clock", 30.0, read_clock),
             Duty("measures", 15.0, measure),
-            Duty("revocations", STEP_S, revocations.tell_procore),
+            Duty("revocations", 5.0, revocations.tell_procore),
             Duty("connections", 15.0, connections.clean_up),
             Duty("unchosen_grants", 60.0, self.tidy_grants),
             Duty("ended_visits", 300.0, sessions.forget_ended),
@@ -67,21 +62,8 @@ class Housekeeping:
         )
 
     async def run(self) -> None:
-        """Do what is due until cancelled."""
-        while True:
-            for duty in self._duties:
-                if duty.due_at <= self._monotonic():
-                    await self._do(duty)
-            await asyncio.sleep(STEP_S)
-
-    async def _do(self, duty: Duty) -> None:
-        duty.due_at = self._monotonic() + duty.every_s * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load
-        try:
-            await duty.do()
-        except TryLater as error:
-            log.warning("housekeeping.waits", duty=duty.name, reason=error.reason)
-        except Exception as error:  # noqa: BLE001 - one broken duty must not end the others
-            log.error("housekeeping.broke", duty=duty.name, error=type(error).__name__)  # noqa: TRY400 - as said
+        """Do all duties until cancelled."""
+        await keep_at(self._duties)
 
     async def tidy_grants(self) -> None:
         """Revoke the accounts that nobody chose in time."""
@@ -99,3 +81,21 @@ class Housekeeping:
                 await self._tokens.current(user_id)
             except NeedsPerson as error:
                 log.info("grant.not_warmed", user_id=user_id, reason=error.reason)
+
+
+async def keep_at(duties: Sequence[Duty]) -> None:
+    """Do each duty at its own pace until cancelled: none waits for one that takes long."""
+    async with asyncio.TaskGroup() as group:
+        for duty in duties:
+            _ = group.create_task(_again_and_again(duty), name=duty.name)
+
+
+async def _again_and_again(duty: Duty) -> None:
+    while True:
+        try:
+            await duty.do()
+        except TryLater as error:
+            log.warning("housekeeping.waits", duty=duty.name, reason=error.reason)
+        except Exception as error:  # noqa: BLE001 - one broken duty must not end the others
+            log.error("housekeeping.broke", duty=duty.name, error=type(error).__name__)  # noqa: TRY400 - as said
+        await asyncio.sleep(duty.every_s * random.uniform(0.9, 1.1))  # noqa: S311 - spreads load

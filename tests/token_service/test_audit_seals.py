@@ -1,6 +1,8 @@
 """D27: an audit that was changed shows it, also when its tables' owner did it."""
 
+import re
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
@@ -10,11 +12,15 @@ from services.postgres import Postgres
 from services.settings import KeyRing
 from tests.token_service.conftest import ring
 from token_service.audit import Audit, Entry
-from token_service.audit_seals import AuditSeals
+from token_service.audit_seals import SETTLED_LINES, AuditSeals
 
 pytestmark = pytest.mark.postgres
 RING = ring("t1")
 LINES_OF = f"SELECT {LINE_COLUMNS} FROM authority.audit WHERE id = ANY($1) ORDER BY id"  # noqa: S608 - constants
+LINES = """
+INSERT INTO authority.audit (at, event, actor)
+SELECT now() - $2::interval, 'e', 'a' FROM generate_series(1, $1)
+"""
 OPEN = "ALTER TABLE authority.audit DISABLE TRIGGER audit_is_append_only"
 SEALS_OPEN = "ALTER TABLE authority.audit_seals DISABLE TRIGGER audit_seals_are_append_only"
 
@@ -107,6 +113,24 @@ async def test_a_line_that_may_still_be_joined_by_another_waits(authority: Postg
     await written(authority, "a")
     await AuditSeals(authority, RING, settled_s=60.0).seal()
     assert await authority.fetchval("SELECT count(*) FROM authority.audit_seals") == 0
+
+
+async def test_what_stands_behind_a_young_line_waits_with_it(authority: Postgres) -> None:
+    await authority.execute(LINES, 2, timedelta(hours=1))
+    await authority.execute(LINES, 1, timedelta(0))
+    await authority.execute(LINES, 1, timedelta(hours=1))
+    await AuditSeals(authority, RING, settled_s=60.0).seal()
+    assert await covered(authority) == [2]
+
+
+async def test_a_seal_reads_no_more_lines_than_it_covers(authority: Postgres) -> None:
+    await authority.execute(LINES, 500, timedelta(hours=1))
+    async with authority.transaction() as database:
+        await database.execute("SET LOCAL enable_seqscan = off")  # as with a table of millions
+        rows = await database.fetch(f"EXPLAIN (ANALYZE) {SETTLED_LINES}", 0, 60.0, 2)
+    plan = "\n".join(row["QUERY PLAN"] for row in rows)
+    read = re.findall(r"actual .*rows=(\d+)|Removed by Filter: (\d+)", plan)
+    assert max(int(kept or removed) for kept, removed in read) == 2, plan
 
 
 async def test_a_new_key_seals_at_once_so_that_the_old_one_may_go(authority: Postgres) -> None:
