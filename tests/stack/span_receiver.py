@@ -2,7 +2,7 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,9 +35,10 @@ class SpanReceiver:
                     name = f"{named['service.name']}: {span.name}"
                     self.traces[span.trace_id.hex()].add(name)
 
-    def trace_with(self, *names: str) -> str | None:
-        """Return the id of a trace that has all of these."""
-        return next((one for one, has in self.traces.items() if has.issuperset(names)), None)
+    def trace_with(self, *names: str, besides: Collection[str] = ()) -> str | None:
+        """Return the id of a trace that has all of these, other than some."""
+        having = (one for one, has in self.traces.items() if has.issuperset(names))
+        return next((one for one in having if one not in besides), None)
 
 
 @contextmanager
