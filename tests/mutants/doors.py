@@ -10,6 +10,7 @@ T_TELLS = "tests/test_what_gives_nothing_away.py::test_"
 T_SEAL = "tests/token_service/test_sealing.py::test_"
 T_CONSENT = "tests/token_service/test_consent.py::test_"
 T_REFRESH = "tests/token_service/test_refreshing.py::test_"
+T_CRASHES = "tests/token_service/test_refreshing_crashes.py::test_"
 
 DEFECTS = (
     Defect(
@@ -164,7 +165,7 @@ DEFECTS = (
         "token_service/grants/spool.py",
         "        half.rename(path)\n",
         "        half.unlink()\n",
-        T_REFRESH + "a_new_pair_reaches_its_row_after_a_crash_before_the_commit",
+        T_CRASHES + "a_new_pair_reaches_its_row_after_a_crash_before_the_commit",
     ),
     Defect(
         "service-token-for-any-audience",
