@@ -29,6 +29,7 @@ from tests.token_service.login_host import (
     serving_login,
 )
 from tests.token_service.procore_api_host import ProcoreHost
+from token_service.connections.store import ConnectionStore
 from token_service.grants.seal import Sealer
 from token_service.grants.store import GrantStore, Identity
 from token_service.internal.api import internal_app
@@ -244,3 +245,9 @@ async def running(
     procore.accounts = login.access_tokens
     async with replica(settings, authority, procore, part3) as one:
         yield one
+
+
+@pytest.fixture
+async def connections(running: Running, login: LoginHost) -> ConnectionStore:
+    await running.grant("anna", ANNA, login)
+    return running.services.connections

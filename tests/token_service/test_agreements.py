@@ -18,8 +18,8 @@ from services.postgres import Postgres, UniqueViolation
 from tests.pages.fakes import World
 from tests.pages.test_project_page import connect
 from tests.token_service.conftest import ANNA, Running
+from tests.token_service.connecting import order
 from tests.token_service.login_host import LoginHost
-from tests.token_service.test_connections import order
 from tests.token_service.test_internal_api import call
 from token_service.connections.agreements import DispositionStore
 from token_service.public.ports import Decider, Dispositions, ResponseChoice

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from tests.token_service.conftest import ANNA, Running
+from tests.token_service.connecting import order
 from tests.token_service.login_host import LoginHost
 from tests.token_service.procore_api_host import ProcoreHost
-from tests.token_service.test_connections import order
 from token_service.connections.store import ConnectionStore
 
 pytestmark = pytest.mark.postgres

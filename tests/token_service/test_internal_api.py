@@ -9,8 +9,8 @@ import pytest
 from services.health import Health
 from services.service_tokens import issue_launch_token, issue_service_token
 from tests.token_service.conftest import ANNA, BEN, Running, ring
+from tests.token_service.connecting import order
 from tests.token_service.login_host import LoginHost
-from tests.token_service.test_connections import order
 from token_service.internal.api import internal_app
 from token_service.internal.callers import Callers
 from token_service.internal.rates import MOST, WINDOW_S, HandOutRates

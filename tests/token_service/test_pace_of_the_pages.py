@@ -12,9 +12,9 @@ from services.procore.pacing import PostgresPace
 from services.procore.sharing import Window
 from tests.token_service.browser import ACCOUNT, Browser
 from tests.token_service.conftest import ANNA, Running
+from tests.token_service.connecting import order
 from tests.token_service.login_host import LoginHost
 from tests.token_service.procore_api_host import COMPANY, ProcoreHost
-from tests.token_service.test_connections import order
 
 pytestmark = pytest.mark.postgres
 LOOK = Priority.LOOK

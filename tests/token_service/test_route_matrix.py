@@ -15,8 +15,8 @@ from starlette.routing import Route
 
 from tests.token_service.browser import ACCOUNT, Browser
 from tests.token_service.conftest import ANNA, BEN, Part3Host, Running
+from tests.token_service.connecting import order
 from tests.token_service.login_host import LoginHost
-from tests.token_service.test_connections import order
 from tests.token_service.test_internal_api import call
 
 pytestmark = pytest.mark.postgres

@@ -12,9 +12,9 @@ from services.settings import LogSettings
 from services.telemetry import configure_logging
 from tests.token_service.browser import ACCOUNT, Browser
 from tests.token_service.conftest import ANNA, BEN, Part3Host, Running
+from tests.token_service.connecting import order
 from tests.token_service.login_host import CLIENT_SECRET, LoginHost
 from tests.token_service.procore_api_host import ProcoreHost
-from tests.token_service.test_connections import order
 from tests.token_service.test_internal_api import bearer, call
 from token_service.grants.store import GrantStore
 
