@@ -39,12 +39,19 @@ def test_what_changed_is_named_and_nothing_else(fields: dict[str, Any], words: s
     assert words_for(before, rfi_record(**fields)) == f"RFI A-014 changed in Procore: {words}."
 
 
-def test_a_submittal_read_back_from_the_database_has_not_changed() -> None:
-    record = submittal_record(
-        files=("601", "602"),
-        distributed_at="2026-11-24T00:30:00.250Z",
-        status={"id": 1, "name": "Closed", "status": "Closed"},
-    )
+@pytest.mark.parametrize(
+    "record",
+    [
+        submittal_record(
+            files=("601", "602"),
+            distributed_at="2026-11-24T00:30:00.250Z",
+            status={"id": 1, "name": "Closed", "status": "Closed"},
+        ),
+        rfi_record(files=("801", "802", "803"), return_ids={"9202": "ret_1"}),
+    ],
+    ids=["submittal", "rfi"],
+)
+def test_a_record_read_back_from_the_database_has_not_changed(record: Record) -> None:
     assert changed_fields(stored(record), record) == []
 
 
