@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from schemas.connections import ConnectionState
 from services.postgres import Postgres
+from tests.pages.fakes import GINA, HARBOUR, World
+from token_service.public.ports import Order
 
 
 async def project_row(mirror: Postgres, **attention: Any) -> None:
@@ -86,3 +89,31 @@ async def all_over(mirror: Postgres) -> None:
     await project_row(mirror)
     await sweep_row(mirror, "rfi", found=1, done=1, backfilled=True)
     await sweep_row(mirror, "submittal", found=1, done=1, backfilled=True)
+
+
+async def connect(world: World) -> None:
+    """Gina connects the project, with Harbour Build's 88001 in Procore."""
+    await world.connections.create(
+        Order(
+            project_id="p-1",
+            project_name="Riverside Library",
+            procore_company_id=HARBOUR.id,
+            procore_company_name=HARBOUR.name,
+            procore_project_id="88001",
+            procore_project_name="Riverside Public Library",
+            owner_user_id=GINA.user_id,
+            owner_name=GINA.name,
+            once="a-form-of-some-length",
+        )
+    )
+
+
+def state_in(world: World) -> ConnectionState:
+    """Where the connection of the project stands."""
+    return world.connections.by_project["p-1"].state
+
+
+async def in_step(world: World, mirror: Postgres) -> None:
+    """The project is connected, and both kinds have come over once."""
+    await connect(world)
+    await all_over(mirror)

@@ -7,9 +7,8 @@ import pytest
 from services.postgres import Postgres
 from services.waits import WAITING_ON
 from tests.pages.fakes import ADA, World
-from tests.pages.mirror_rows import activity_row, delivery_row, record_row
+from tests.pages.mirror_rows import activity_row, connect, delivery_row, record_row
 from tests.pages.reading import Visitor
-from tests.pages.test_project_page import connect
 from token_service.public.wording import WAITED_FOR, waited
 
 pytestmark = pytest.mark.postgres

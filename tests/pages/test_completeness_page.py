@@ -8,10 +8,9 @@ import pytest
 
 from services.postgres import Postgres
 from tests.pages.fakes import ADA, GINA, RIVERSIDE, World
-from tests.pages.mirror_rows import all_over, record_row
+from tests.pages.mirror_rows import in_step, record_row
 from tests.pages.reading import Visitor
 from tests.pages.test_dispositions_page import TOM
-from tests.pages.test_project_page import connect
 from token_service.public.ports import RemovalsConfirmer
 
 pytestmark = pytest.mark.postgres
@@ -66,8 +65,7 @@ async def test_a_project_without_a_comparison_says_so(gina: Visitor) -> None:
 async def test_it_says_how_much_is_equal_and_what_was_put_right(
     gina: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await comparison_row(mirror, "rfi", equal=99, markers=3)
     await comparison_row(mirror, "submittal")
     await record_row(mirror, "rfi", "1001", number="12", title="Slab edge")
@@ -88,8 +86,7 @@ async def test_it_says_how_much_is_equal_and_what_was_put_right(
 async def test_a_wrong_marker_is_said_plainly(
     gina: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await comparison_row(mirror, "rfi", markers=3, markers_wrong=1)
     await gina.open(PAGE)
     assert "1 return of 3 not exactly once in Procore." in gina.text
@@ -98,8 +95,7 @@ async def test_a_wrong_marker_is_said_plainly(
 async def test_of_a_private_record_only_the_number_shows(
     ada: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await record_row(mirror, "rfi", "1001", title="Claim", record={"private": True})
     await difference_row(mirror, "1001", "Part3 did not hold the bytes of claim.pdf.")
     await hold_removals(mirror, "1001")
@@ -111,8 +107,7 @@ async def test_of_a_private_record_only_the_number_shows(
 async def test_what_is_not_mirrored_stands_with_its_reason(
     gina: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     for number, (reason, listed) in enumerate(
         [(None, "draft"), (None, "draft"), (None, "unreadable"), ("It is hidden.", None)]
     ):
@@ -136,8 +131,7 @@ async def test_what_is_not_mirrored_stands_with_its_reason(
 async def test_the_contractor_confirms_what_the_page_showed(
     gina: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     for n in range(1, 9):
         await record_row(mirror, "rfi", str(n), number=str(n), title=f"Question {n}")
     until = await hold_removals(mirror, *"123456")
@@ -158,8 +152,7 @@ async def test_the_prime_consultant_may_confirm_too_and_other_members_may_not(
     world: World,
     mirror: Postgres,
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await record_row(mirror, "rfi", "1")
     until = await hold_removals(mirror, "1")
     team = (*RIVERSIDE.team, TOM)
@@ -181,8 +174,7 @@ async def test_the_prime_consultant_may_confirm_too_and_other_members_may_not(
 async def test_a_form_without_a_time_changes_nothing(
     until: str, gina: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await record_row(mirror, "rfi", "1")
     await hold_removals(mirror, "1")
     await gina.open(PAGE)
@@ -204,8 +196,7 @@ async def test_a_form_without_a_time_changes_nothing(
 async def test_it_says_how_the_hook_was_found(
     gina: Visitor, world: World, mirror: Postgres, state: str, message: str | None, words: str
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await gina.open(PAGE)
     assert "The webhook has not been checked yet." in gina.text
     await mirror.execute(
@@ -221,8 +212,7 @@ async def test_it_says_how_the_hook_was_found(
 async def test_what_rests_and_what_is_empty_stands_there(
     gina: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await gina.open(PAGE)
     assert "Nothing is left out." in gina.text
     extras = {"Files not mirrored": "plan.pdf: empty in Procore (0 bytes)"}

@@ -7,8 +7,8 @@ from bs4 import Tag
 
 from schemas.returns import Member
 from tests.pages.fakes import GINA, RIVERSIDE, World
+from tests.pages.mirror_rows import connect
 from tests.pages.reading import Visitor, values_of
-from tests.pages.test_project_page import connect
 from token_service.public.ports import ResponseChoice
 
 pytestmark = pytest.mark.postgres

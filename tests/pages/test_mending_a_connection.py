@@ -9,9 +9,9 @@ import pytest
 from schemas.returns import Member
 from services.postgres import Postgres
 from tests.pages.fakes import ADA, GINA, World
-from tests.pages.mirror_rows import all_over, delivery_row, record_row
+from tests.pages.mirror_rows import connect, delivery_row, in_step, record_row, state_in
 from tests.pages.reading import Visitor
-from tests.pages.test_project_page import PAGE, connect, state_in
+from tests.pages.test_project_page import PAGE
 from token_service.public.ports import ToolAccess
 
 pytestmark = pytest.mark.postgres
@@ -43,8 +43,7 @@ def owner(world: World) -> str:
 async def test_another_admin_of_the_contractor_makes_themself_the_owner(
     hal: Visitor, gina: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await gina.open(PAGE)
     assert "Make me the owner" not in gina.buttons  # she is
     await hal.open(PAGE)
@@ -57,8 +56,7 @@ async def test_another_admin_of_the_contractor_makes_themself_the_owner(
 async def test_who_is_no_admin_in_procore_is_told_what_is_missing(
     hal: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     world.procore.access = [
         ToolAccess("rfis", enabled=True, level="Admin"),
         ToolAccess("submittals", enabled=True, level="Standard"),
@@ -74,8 +72,7 @@ async def test_who_is_no_admin_in_procore_is_told_what_is_missing(
 async def test_who_has_not_authorized_is_led_there_first(
     hal: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     world.grants.lapse(HAL.user_id)
     await hal.open(PAGE)
     await hal.press("Make me the owner")
@@ -98,8 +95,7 @@ async def test_an_architect_can_do_neither(ada: Visitor, world: World, what: str
 async def test_unlinking_says_what_will_happen_and_lists_what_was_delivered(
     gina: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await record_row(mirror, "rfi", "1001", number="17", title="Anchor bolts")
     await record_row(mirror, "submittal", "2001")
     await delivery_row(mirror, "ret-1", "delivered", procore_id="1001")
@@ -136,8 +132,7 @@ async def test_unlinked_before_anything_came_over_it_looks_as_if_it_had_never_be
 async def test_after_a_disconnect_it_can_still_be_unlinked(
     gina: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await record_row(mirror, "rfi", "1001")
     await world.connections.disconnect("p-1", GINA.user_id)
     await gina.open(PAGE)
@@ -150,8 +145,7 @@ async def test_after_a_disconnect_it_can_still_be_unlinked(
 async def test_who_disconnects_their_last_project_may_end_their_authorization_with_it(
     gina: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await gina.open(f"{PAGE}?ask=disconnect")
     assert "Also end my authorization with Procore: no other project uses it" in gina.text
     assert 'name="end_authorization" value="yes" checked' in gina.answer.text
@@ -165,8 +159,7 @@ async def test_who_disconnects_their_last_project_may_end_their_authorization_wi
 async def test_without_that_choice_the_authorization_stays(
     gina: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await gina.open(f"{PAGE}?ask=disconnect")
     token = next(iter(world.sessions.visits.values())).csrf_token
     await gina.send(f"{PAGE}/disconnect", {"csrf_token": token})
@@ -178,8 +171,7 @@ async def test_without_that_choice_the_authorization_stays(
 async def test_an_authorization_that_another_project_uses_is_not_offered_to_end(
     gina: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     world.connections.by_project["p-9"] = replace(
         world.connections.by_project["p-1"], project_id="p-9", project_name="North Pier"
     )
@@ -193,8 +185,7 @@ async def test_an_authorization_that_another_project_uses_is_not_offered_to_end(
 async def test_somebody_elses_authorization_is_theirs_to_end(
     hal: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     world.grants.by_user.pop(HAL.user_id)
     await hal.open(f"{PAGE}?ask=disconnect")
     assert "read with Gina Castellano's authorization. It stays" in hal.text.replace(" '", "'")

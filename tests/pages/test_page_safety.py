@@ -11,9 +11,8 @@ from starlette.applications import Starlette
 
 from services.postgres import Postgres
 from tests.pages.fakes import ADA, GINA, RIVERSIDE, World
-from tests.pages.mirror_rows import activity_row, all_over, delivery_row, project_row
+from tests.pages.mirror_rows import activity_row, connect, delivery_row, in_step, project_row
 from tests.pages.reading import Inline, Visitor, values_of
-from tests.pages.test_project_page import connect
 from token_service.public.ports import Company, Decider, ProcoreProject, ResponseChoice
 from token_service.public.render import form_targets
 
@@ -90,8 +89,7 @@ async def test_every_page_is_safe_and_accessible_before_connecting(
 async def test_every_page_is_safe_and_accessible_when_connected(
     gina: Visitor, world: World, mirror: Postgres, path: str
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await delivery_row(mirror, "r-1", "held", message="It waits.", reason="x")
     check_page(await gina.open(path))
 

@@ -17,14 +17,14 @@ from services.postgres import Postgres
 from tests.pages.fakes import ADA, GINA, World
 from tests.pages.mirror_rows import (
     activity_row,
-    all_over,
+    connect,
     delivery_row,
+    in_step,
     project_row,
     record_row,
     sweep_row,
 )
 from tests.pages.test_completeness_page import comparison_row, difference_row, hold_removals
-from tests.pages.test_project_page import connect
 from token_service.public.ports import Decider
 
 pytestmark = [pytest.mark.postgres, pytest.mark.browser]
@@ -152,8 +152,7 @@ async def test_a_connected_project_is_readable_by_everybody(
     page: Page, world: World, mirror: Postgres
 ) -> None:
     world.grants.authorize(GINA.user_id, "Gina Castellano", "gina@harbourbuild.example")
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await record_row(mirror, "rfi", "1001", number="12", title="Slab edge at grid line 7")
     await comparison_row(mirror, "rfi", equal=99)
     await difference_row(mirror, "1001", "Part3 did not hold the bytes of a.pdf.")

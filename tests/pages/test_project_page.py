@@ -6,38 +6,24 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from schemas.connections import ConnectionState
 from services.postgres import Postgres
-from tests.pages.fakes import ADA, GINA, HARBOUR, RIVERSIDE, World
-from tests.pages.mirror_rows import all_over, delivery_row, project_row, record_row, sweep_row
+from tests.pages.fakes import ADA, GINA, RIVERSIDE, World
+from tests.pages.mirror_rows import (
+    connect,
+    delivery_row,
+    in_step,
+    project_row,
+    record_row,
+    state_in,
+    sweep_row,
+)
 from tests.pages.reading import Visitor
 from token_service.public.live import progress_events
 from token_service.public.pages.project import state_of
-from token_service.public.ports import Order
 from token_service.public.progress import PageState, Standing, read_standing
 
 pytestmark = pytest.mark.postgres
 PAGE = "/projects/p-1/integrations"
-
-
-async def connect(world: World) -> None:
-    await world.connections.create(
-        Order(
-            project_id="p-1",
-            project_name="Riverside Library",
-            procore_company_id=HARBOUR.id,
-            procore_company_name=HARBOUR.name,
-            procore_project_id="88001",
-            procore_project_name="Riverside Public Library",
-            owner_user_id=GINA.user_id,
-            owner_name=GINA.name,
-            once="a-form-of-some-length",
-        )
-    )
-
-
-def state_in(world: World) -> ConnectionState:
-    return world.connections.by_project["p-1"].state
 
 
 async def test_a_project_that_is_not_connected_offers_connect(gina: Visitor) -> None:
@@ -84,8 +70,7 @@ async def test_a_backfill_shows_found_done_files_and_bars(
 async def test_a_connected_project_shows_counts_and_health(
     gina: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await record_row(mirror, "rfi", "1001")
     await gina.open(PAGE)
     assert gina.main("data-state") == "connected"
@@ -98,8 +83,7 @@ async def test_a_connected_project_shows_counts_and_health(
 async def test_held_returns_lead_with_the_next_step(
     gina: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await delivery_row(mirror, "r-1", "held", reason="not_authorized", message="Ada authorizes.")
     await gina.open(PAGE)
     assert "Returns held" in gina.text
@@ -124,8 +108,7 @@ async def test_attention_says_why_and_who_can_mend_it(
 
 
 async def test_a_lapsed_owner_is_named(gina: Visitor, world: World, mirror: Postgres) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     world.grants.lapse(GINA.user_id)
     await gina.open(PAGE)
     assert "no working authorization" in gina.text
@@ -134,8 +117,7 @@ async def test_a_lapsed_owner_is_named(gina: Visitor, world: World, mirror: Post
 async def test_disconnect_asks_once_more_and_says_that_both_copies_stay(
     gina: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await gina.open(PAGE)
     await gina.press("Disconnect")
     assert "Both copies stay" in gina.text
@@ -218,8 +200,7 @@ async def test_the_stream_is_for_members_and_in_the_right_form(
     mirror: Postgres,
     visit: Callable[[str | None], Visitor],
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     answer = await gina.client.get(f"{PAGE}/progress")
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.headers["cache-control"] == "no-store"
@@ -230,8 +211,7 @@ async def test_the_stream_is_for_members_and_in_the_right_form(
 async def test_a_new_connection_is_not_shown_as_the_one_before(
     gina: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await mirror.execute("UPDATE mirror.projects SET state = 'disconnected'")
     await gina.open(PAGE)
     assert gina.main("data-state") == "backfilling"
@@ -256,8 +236,7 @@ async def test_an_open_stream_does_not_hold_up_the_end_of_the_program(
 async def test_a_general_contractor_chooses_the_options_and_the_others_see_them(
     gina: Visitor, ada: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await gina.open(PAGE)
     assert not world.connections.by_project["p-1"].options.send_emails
     await gina.press("Save options", send_emails="yes")
@@ -277,8 +256,7 @@ async def test_a_general_contractor_chooses_the_options_and_the_others_see_them(
 async def test_a_general_contractor_chooses_whether_drafts_are_shown(
     gina: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await gina.open(PAGE)
     assert "they stay in Procore until they are opened there" in gina.text
     await gina.press("Save options", show_drafts="yes")

@@ -9,9 +9,8 @@ from schemas.returns import Receipt, ReceiptAuthor, ReceiptFile
 from services.postgres import Postgres
 from sync_worker.outbound.seal_store import seal
 from tests.pages.fakes import World
-from tests.pages.mirror_rows import activity_row, all_over, delivery_row, record_row
+from tests.pages.mirror_rows import activity_row, delivery_row, in_step, record_row
 from tests.pages.reading import Visitor
-from tests.pages.test_project_page import connect
 
 pytestmark = pytest.mark.postgres
 PAGE = "/projects/p-1/returns/ret_1"
@@ -90,8 +89,7 @@ async def test_a_change_behind_our_back_stands_above_what_was_returned(
 async def test_a_receipt_of_what_one_may_not_see_is_not_there(
     gina: Visitor, ada: Visitor, world: World, mirror: Postgres
 ) -> None:
-    await connect(world)
-    await all_over(mirror)
+    await in_step(world, mirror)
     await delivered(mirror, record={"private": True})
     world.connections.by_project.clear()  # nobody sees everything
     assert (await gina.open(PAGE)).status == 404

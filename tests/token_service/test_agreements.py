@@ -16,7 +16,7 @@ from services.dispositions import unconfirmed
 from services.errors import NeedsPerson
 from services.postgres import Postgres, UniqueViolation
 from tests.pages.fakes import World
-from tests.pages.test_project_page import connect
+from tests.pages.mirror_rows import connect
 from tests.token_service.conftest import ANNA, Running
 from tests.token_service.connecting import order
 from tests.token_service.login_host import LoginHost
