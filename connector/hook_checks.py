@@ -8,12 +8,12 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 from connector.findings import Finding, Ill
 from connector.hook_faults import HookSeen, faults_of
-from schemas.connections import Connection, ConnectionPage
+from schemas.connections import Connection
 from services.errors import ConnectorError
 from services.http_client import HttpClient
 from services.postgres import CONNECTION_FAULTS, NOT_GRANTED, NOT_MIGRATED, open_postgres
@@ -23,7 +23,7 @@ from services.procore.hooks import HOOK_NAMESPACE, our_hook
 from services.procore.models import Place
 from services.procore.pacer import Priority
 from services.settings import KeyRing
-from services.token_client import TokenClient
+from services.token_client import ConnectionPages, TokenClient, all_connections
 
 MOST_LOOKED_AT = 25
 """Connections whose webhooks are looked at in Procore unasked: five calls each."""
@@ -67,20 +67,11 @@ def _noted(row: Any) -> str:
     return ""
 
 
-class Connections(Protocol):
-    """Who is connected; of the token service's client only this."""
-
-    async def connections(
-        self, *, updated_after: datetime | None, cursor: str | None
-    ) -> ConnectionPage:
-        """Return a page of connections."""
-
-
 class HookWatch:
     """Looks at webhooks in Procore."""
 
     def __init__(
-        self, tokens: Connections, caller: Caller, gateway_url: str, keys: KeyRing
+        self, tokens: ConnectionPages, caller: Caller, gateway_url: str, keys: KeyRing
     ) -> None:
         self._tokens = tokens
         self._caller = caller
@@ -96,7 +87,8 @@ class HookWatch:
         if whether is False:
             return []
         try:
-            connections = await self._connected()
+            listed = all_connections(self._tokens)
+            connections = [one async for one in listed if one.state != "disconnected"]
         except ConnectorError as error:
             words, remedy = f"connections are not known ({error})", "Mend the token service first."
             return [Finding("hooks, in procore", ok=False, words=words, remedy=remedy)]
@@ -116,16 +108,6 @@ class HookWatch:
         ]
         words = f"{len(connections)} looked at, all in order"
         return found or [Finding("hooks, in procore", ok=True, words=words)]
-
-    async def _connected(self) -> list[Connection]:
-        found: list[Connection] = []
-        cursor: str | None = None
-        while True:
-            page = await self._tokens.connections(updated_after=None, cursor=cursor)
-            found += [one for one in page.items if one.state != "disconnected"]
-            cursor = page.next_cursor
-            if not cursor:
-                return found
 
     async def _of(self, connection: Connection) -> list[Finding]:
         check = f"hook of {connection.project_id}"

@@ -152,7 +152,7 @@ async def _until_told(
         bar = progress.add_task("telling Procore", total=most)
         while waiting and time.monotonic() - started < at_most_s:
             await asyncio.sleep(STEP_S)
-            waiting = (await client.revoke(replace(asked, act=False))).waiting
+            waiting = (await client.revoke(asked)).waiting
             progress.update(bar, completed=most - waiting)
     if not waiting:
         click.echo("Procore has been told of all.")

@@ -11,7 +11,7 @@ from services.errors import ConnectorError
 from services.http_client import HttpClient
 from services.service_tokens import issue_service_token
 from services.settings import KeyRing, Reader, read_or_exit
-from services.token_client import TokenClient
+from services.token_client import TokenClient, all_connections
 
 
 @click.group()
@@ -82,11 +82,5 @@ async def _known(client: TokenClient, project_id: str) -> str:
 
 
 async def _connected(client: TokenClient) -> list[str]:
-    found: list[str] = []
-    cursor: str | None = None
-    while True:
-        page = await client.connections(updated_after=None, cursor=cursor)
-        found += [one.project_id for one in page.items if one.state != "disconnected"]
-        cursor = page.next_cursor
-        if not cursor:
-            return found
+    connections = all_connections(client)
+    return [one.project_id async for one in connections if one.state != "disconnected"]

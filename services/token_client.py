@@ -4,10 +4,10 @@ import asyncio
 import hashlib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -133,8 +133,8 @@ class TokenClient:
     async def authorized_among(self, user_ids: Sequence[str]) -> tuple[Authorization, ...]:
         """Return which of some people have a working authorization, oldest first."""
         asked = AuthorizationsRequest(user_ids=tuple(user_ids))
-        body = {"content": msgspec.json.encode(asked)}
-        answer = await self._ask("POST", "/internal/authorizations", **body)
+        content = msgspec.json.encode(asked)
+        answer = await self._ask("POST", "/internal/authorizations", content=content)
         return _read(answer, Authorizations).items
 
     async def dispositions(self, project_id: str) -> DispositionMap | None:
@@ -166,8 +166,9 @@ class TokenClient:
 
     async def revoke(self, asked: RevocationRequest) -> Revocation:
         """Count or revoke people's grants; to be carried out twice is harmless. Raises TryLater."""
-        body = {"content": msgspec.json.encode(asked)}
-        return _read(await self._ask("POST", "/internal/revocations", **body), Revocation)
+        content = msgspec.json.encode(asked)
+        answer = await self._ask("POST", "/internal/revocations", content=content)
+        return _read(answer, Revocation)
 
     async def _fetch(self, user_id: str, *, rejected: str | None) -> AccessToken:
         asked = {"user_id": user_id} | ({"rejected": rejected} if rejected else {})
@@ -195,6 +196,37 @@ class TokenClient:
             fault = TryLater(_why(answer), reason="token_service_down")
         message = f"the token service gives no answer for {path.split('/')[2]} now ({fault})"
         raise TryLater(message, reason="token_service_down") from fault
+
+
+class ConnectionPages(Protocol):
+    """Connections by page: of TokenClient only this."""
+
+    async def connections(
+        self, *, updated_after: datetime | None, cursor: str | None
+    ) -> ConnectionPage:
+        """Return a page of connections, oldest change first."""
+
+
+async def all_connections(
+    listing: ConnectionPages, *, updated_after: datetime | None = None
+) -> AsyncIterator[Connection]:
+    """Yield every connection, ended ones too, oldest change first; each page as it comes.
+
+    Args:
+        listing: where they are listed.
+        updated_after: only those that changed since.
+
+    Raises:
+        TryLater: the token service cannot say now; what was yielded before holds.
+    """
+    cursor: str | None = None
+    while True:
+        page = await listing.connections(updated_after=updated_after, cursor=cursor)
+        for connection in page.items:
+            yield connection
+        cursor = page.next_cursor
+        if not cursor:
+            return
 
 
 def _grant_refused(user_id: str, answer: Answer) -> GrantRefused:

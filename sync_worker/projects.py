@@ -11,12 +11,13 @@ from typing import Any, Protocol
 import msgspec
 import structlog
 
-from schemas.connections import Connection, ConnectionPage, ProjectOptions
+from schemas.connections import Connection, ProjectOptions
 from schemas.records import Person
 from schemas.returns import Project
 from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.postgres import Postgres, Queries, Row
 from services.procore.models import Place
+from services.token_client import ConnectionPages, all_connections
 from services.waits import Closed, waiting_on
 from sync_worker.activity import note
 from sync_worker.inbound.brake import take_confirmation
@@ -160,16 +161,11 @@ def _nobody_waits() -> None:
     """Stand in until the sweeping loop is there."""
 
 
-class Connections(Protocol):
+class Connections(ConnectionPages, Protocol):
     """The token service's internal API, as far as projects go."""
 
     async def connection(self, project_id: str) -> Connection | None:
         """Return a project's connection."""
-
-    async def connections(
-        self, *, updated_after: datetime | None, cursor: str | None
-    ) -> ConnectionPage:
-        """Return a page of connections, oldest change first."""
 
 
 class Teams(Protocol):
@@ -230,14 +226,8 @@ class Projects:
         """Take over every connection that changed since the last one heard of."""
         heard: datetime | None = await self._postgres.fetchval(LAST_HEARD)
         since = heard - OVERLAP if heard else None
-        cursor: str | None = None
-        while True:
-            page = await self._connections.connections(updated_after=since, cursor=cursor)
-            for connection in page.items:
-                await self._take_over(connection)
-            cursor = page.next_cursor
-            if not cursor:
-                return
+        async for connection in all_connections(self._connections, updated_after=since):
+            await self._take_over(connection)
 
     async def learn(self, project_id: str) -> None:
         """Ask for one project at once: a notice of it came before its connection was heard of."""

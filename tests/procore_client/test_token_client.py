@@ -10,7 +10,7 @@ import pytest
 
 from services.errors import NeedsPerson, TryLater
 from services.procore.errors import GrantRefused
-from services.token_client import TokenClient
+from services.token_client import TokenClient, all_connections
 from tests.procore_client.sides import AMY, Side, json_answer
 
 ONE = "https://tokens-1.test"
@@ -191,6 +191,26 @@ async def test_connections_are_listed_by_page() -> None:
     assert ([one.project_id for one in page.items], page.next_cursor) == (["p/1"], "c2")
     params = side.requests[0].url.params
     assert (params["updated_after"], params["cursor"]) == ("2026-11-23T00:00:00+00:00", "c1")
+
+
+async def test_all_connections_are_those_of_every_page() -> None:
+    second = CONNECTION | {"project_id": "p/2", "state": "disconnected"}
+    pages = [{"items": [CONNECTION], "next_cursor": "c2"}, {"items": [second]}]
+    side = Side([json_answer(page) for page in pages])
+    since = datetime(2026, 11, 23, tzinfo=UTC)
+    listed = all_connections(client(side, Clock()), updated_after=since)
+    assert [one.project_id async for one in listed] == ["p/1", "p/2"]
+    asked = [dict(request.url.params) for request in side.requests]
+    first = {"updated_after": "2026-11-23T00:00:00+00:00"}
+    assert asked == [first, first | {"cursor": "c2"}]
+
+
+async def test_what_came_before_a_page_that_did_not_is_given() -> None:
+    side = Side([json_answer({"items": [CONNECTION], "next_cursor": "c2"}), problem(503, "away")])
+    listed = all_connections(client(side, Clock()))
+    assert (await anext(listed)).project_id == "p/1"
+    with pytest.raises(TryLater):
+        await anext(listed)
 
 
 async def test_a_hook_is_ensured_by_project() -> None:
