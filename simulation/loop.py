@@ -3,10 +3,12 @@
 import asyncio
 from asyncio import base_events
 from collections.abc import Callable, Coroutine, Generator
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, TypeVarTuple
+
+Args = TypeVarTuple("Args")
 
 START = datetime(2026, 11, 2, 8, tzinfo=UTC)
 TICK_S = 1e-6
@@ -92,7 +94,11 @@ class VirtualLoop(base_events.BaseEventLoop):
         return self.now_s
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
+        self,
+        when: float,
+        callback: Callable[[*Args], object],
+        *args: *Args,
+        context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """Call it then, and a tick later at the earliest."""
         return super().call_at(max(when, self.now_s + TICK_S), callback, *args, context=context)
