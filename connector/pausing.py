@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from connector.patience import at_most
 from connector.reaching import ask_postgres
 from connector.scopes import Scope, directions_of, scope_of, scoped
 from connector.speaking import BY, REASON
@@ -144,14 +145,7 @@ def resume(
 @scoped
 @REASON
 @BY
-@click.option(
-    "--at-most",
-    "at_most_s",
-    default=300.0,
-    show_default=True,
-    type=click.FloatRange(0),
-    help="Seconds to wait; then end with 1 and say what is under way still.",
-)
+@at_most(300.0, "Seconds to wait; then end with 1 and say what is under way still.")
 def drain(
     *,
     project_id: str | None,

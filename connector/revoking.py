@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import Progress
 
+from connector.patience import at_most
 from connector.speaking import BY, REASON
 from schemas.connections import Revocation, RevocationRequest
 from services.errors import ConnectorError
@@ -31,14 +32,7 @@ STEP_S = 1.0
 @REASON
 @BY
 @click.option("--yes", is_flag=True, help="Revoke, without asking. Default: only count.")
-@click.option(
-    "--at-most",
-    "at_most_s",
-    default=120.0,
-    show_default=True,
-    type=click.FloatRange(0),
-    help="Seconds to wait until Procore has been told of all.",
-)
+@at_most(120.0, "Seconds to wait until Procore has been told of all.")
 def revoke_all(
     *,
     user_id: str | None,

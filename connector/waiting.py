@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import click
 
+from connector.patience import at_most
 from connector.preparing import OWNERS
 from connector.reaching import database_url
 from services import kafka, postgres
@@ -21,14 +22,7 @@ Missing = Callable[[], Awaitable[str | None]]
 @click.command()
 @click.option("--schemas", is_flag=True, help="Until every migration of this release is applied.")
 @click.option("--topics", is_flag=True, help="Until every topic is there and led.")
-@click.option(
-    "--at-most",
-    "at_most_s",
-    default=300.0,
-    show_default=True,
-    type=click.FloatRange(0),
-    help="Seconds; then end with 1 and say what is missing.",
-)
+@at_most(300.0, "Seconds; then end with 1 and say what is missing.")
 def wait(schemas: bool, topics: bool, at_most_s: float) -> None:
     """Wait until `connector migrate` and `connector topics` have done their work.
 

@@ -3,10 +3,14 @@
 import asyncio
 
 import pytest
+from click.testing import CliRunner
 
+from connector.__main__ import main
 from connector.waiting import until_there
 from deploy.local.ports import free_port
 from tests.operators.running import connector
+
+WHY = ("--reason", "an upgrade", "--by", "Dana")
 
 
 async def test_it_ends_when_nothing_is_missing_any_more() -> None:
@@ -61,3 +65,12 @@ async def test_it_wants_to_be_told_what_for() -> None:
     ended = await connector("wait", environment={})
     assert ended.code == 2
     assert "--schemas, --topics or both" in ended.said
+
+
+@pytest.mark.parametrize(
+    "command", [("wait", "--schemas"), ("drain", "prj_1", *WHY), ("revoke-all", *WHY)]
+)
+def test_no_command_waits_for_less_than_nothing(command: tuple[str, ...]) -> None:
+    ended = CliRunner().invoke(main, [*command, "--at-most", "-1"])
+    assert ended.exit_code == 2
+    assert "'--at-most': -1.0 is not in the range x>=0" in ended.output
