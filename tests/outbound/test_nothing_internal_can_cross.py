@@ -1,10 +1,13 @@
-"""Whatever Part3 holds inside itself has no way to Procore: by type, and in whole deliveries.
+"""Of what Part3 holds, only an author's finished answer can reach Procore: its words and its files.
 
-Decision 12 of the design: internal comments, drafts and reviewer steps have no field in any type
-that can reach the Procore client. Here every type is walked that a method of the client that writes
-takes, and every text Part3 could tell is marked and looked for in what Procore was sent.
+Internal comments, drafts and reviewer steps have no field in any type that gets as far as the
+Procore client (`schemas/returns.py`). Here every type is walked that a return is read into and that
+a method of the client takes, and every text Part3 could tell is marked and looked for in what
+Procore was sent. The lists are the promise: whoever adds a field meets it here, and says why it may
+leave.
 """
 
+import ast
 import dataclasses
 import inspect
 import typing
@@ -18,23 +21,50 @@ from schemas.returns import Member, Project, Return
 from services.errors import OutcomeUnknown
 from services.part3.client import Part3
 from services.procore.client import Procore
+from sync_worker.outbound.compose import Outgoing, OutgoingFile
 from sync_worker.outbound.outside import ProcoreWrites
 from tests.outbound.bench import Bench, raising_once
 from tests.outbound.samples import AMY, answer_to, file_of, rfi, submittal
+
+OUTBOUND = Path(__file__).parents[2] / "sync_worker" / "outbound"
+
+READ_OF_A_RETURN = {
+    "Return": {
+        "id",
+        "project_id",
+        "kind",
+        "procore_id",
+        "author",
+        "returned_at",
+        "seen_content_version",
+        "state",
+        "text",
+        "disposition",
+        "stamp",
+        "files",
+        "cover_page",
+        "confirmed_despite",
+    },
+    "Member": {"user_id", "name", "email", "company", "role"},
+    "File": {"sha256", "name", "content_type", "size", "procore_id"},
+}
+"""Types of ours that a return is read into, and their fields."""
+
+LEAVES: dict[type, set[str]] = {
+    Outgoing: {"body", "is_html", "files"},
+    OutgoingFile: {"sha256", "name", "content_type", "size"},
+}
+"""What is made of a return to be sent."""
 
 MAY_CROSS = {
     "Place": {"company_id", "project_id"},  # Procore's own ids
     "Attachment": {"id", "name", "url", "content_type", "size"},  # Procore's own, to be read
     "Priority": set[str](),
 }
-"""Types of ours that a method of the Procore client takes, and their fields. Whoever adds one, or
-a field to one, says here why it may leave."""
+"""Types of ours that a method of the Procore client takes, and their fields."""
 
+INTERNALS = ("comment", "draft", "step", "review", "internal", "note", "private", "history")
 PLAIN = (str, int, float, bool, bytes, Path, type(None))
-CARRIES_INTERNALS = ("comment", "draft", "step", "review", "internal", "note", "private", "history")
-ALLOWED_WORDS = {"comment", "reviewed"}
-"""`comment` is the public one of a submittal's response: the author's finished words."""
-
 MARK = "CANARY-INTERNAL"
 
 
@@ -71,6 +101,15 @@ def reachable(kinds: set[type]) -> set[type]:
     return known
 
 
+def ours_among(kinds: set[type]) -> set[type]:
+    """Return the classes of this repository that those classes can hold, themselves among them."""
+    return {
+        kind
+        for kind in reachable(kinds)
+        if kind not in PLAIN and kind.__module__.startswith(("schemas", "services", "sync_"))
+    }
+
+
 def taken_by(client: type) -> dict[str, set[type]]:
     """Return what each public method of a client takes, by class."""
     found = {}
@@ -88,21 +127,22 @@ def test_what_the_procore_client_takes_is_on_the_list_and_nothing_else(client: t
     methods = taken_by(client)
     assert {"post_reply", "respond", "upload"} <= methods.keys()
     for name, kinds in methods.items():
-        ours = {
-            kind
-            for kind in reachable(kinds)
-            if kind not in PLAIN and kind.__module__.startswith(("schemas", "services", "sync_"))
-        }
-        for kind in ours:
+        for kind in ours_among(kinds):
             assert kind.__name__ in MAY_CROSS, f"{name} takes a {kind.__name__}"
             extra = fields_of(kind) - MAY_CROSS[kind.__name__]
             assert not extra, f"{kind.__name__} has {sorted(extra)}, and {name} takes one"
 
 
-def test_no_type_of_part3s_returns_names_anything_internal() -> None:
-    for kind in reachable({Return}):
-        for field in fields_of(kind) - ALLOWED_WORDS:
-            assert not any(word in field for word in CARRIES_INTERNALS), f"{kind.__name__}.{field}"
+def test_what_a_return_is_read_into_has_no_field_for_anything_internal() -> None:
+    read = {kind.__name__: fields_of(kind) for kind in ours_among({Return})}
+    assert read == READ_OF_A_RETURN
+    named = {field for fields in read.values() for field in fields}
+    assert not [field for field in named if any(word in field for word in INTERNALS)]
+
+
+@pytest.mark.parametrize("kind", LEAVES)
+def test_what_leaves_is_the_text_the_files_and_nothing_else(kind: type) -> None:
+    assert fields_of(kind) == LEAVES[kind]
 
 
 def test_what_part3_tells_of_returns_and_teams_is_read_into_those_types_alone() -> None:
@@ -113,7 +153,7 @@ def test_what_part3_tells_of_returns_and_teams_is_read_into_those_types_alone() 
 
 
 def full_of_internals(answer: Return) -> Return:
-    """Return an answer as Part3 could tell it, with marked internal texts on every level."""
+    """Return an answer as Part3 could tell it: all but its words and files is marked."""
     told: dict[str, Any] = msgspec.to_builtins(answer)
     inside = {
         "internal_comments": [{"text": f"{MARK} he is wrong"}],
@@ -125,12 +165,22 @@ def full_of_internals(answer: Return) -> Return:
     told |= inside
     told["author"] |= inside
     told["files"] = [file | inside for file in told["files"]]
-    return msgspec.json.decode(msgspec.json.encode(told), type=Return)
+    read = msgspec.json.decode(msgspec.json.encode(told), type=Return)
+    assert MARK not in repr(read)
+    author = {name: f"{name}-{MARK}" for name in ("name", "email", "company")}
+    return msgspec.structs.replace(
+        read,
+        id=f"return-{MARK}",
+        project_id=f"project-{MARK}",
+        author=msgspec.structs.replace(read.author, **author),
+        stamp=f"stamp-{MARK}",
+        confirmed_despite=(f"code-{MARK}",),
+    )
 
 
 @pytest.mark.parametrize("record", [rfi(), submittal()], ids=["rfi", "submittal"])
 @pytest.mark.parametrize("trouble", ["none", "lost", "answer", "late"])
-async def test_no_marked_text_of_part3s_inside_is_in_any_call_on_procore(
+async def test_nothing_of_a_return_but_its_words_and_files_is_in_any_call_on_procore(
     record: Any, trouble: str
 ) -> None:
     drawing = file_of(b"%PDF drawing", "drawing.pdf")
@@ -148,18 +198,41 @@ async def test_no_marked_text_of_part3s_inside_is_in_any_call_on_procore(
     assert bench.task.state == "delivered"
     sent = repr(bench.procore.received)
     assert "The words." in sent
+    assert "drawing.pdf" in sent
     assert MARK not in sent
     assert MARK not in repr(bench.procore.calls)
 
 
+def test_only_the_modules_that_deliver_know_the_procore_client() -> None:
+    """Reading a return and calling Procore meet in few places, and those are looked at."""
+    users = {
+        path.name
+        for path in OUTBOUND.glob("*.py")
+        if any(
+            isinstance(node, ast.ImportFrom)
+            and node.module == "sync_worker.outbound.outside"
+            and any(name.name.startswith("Procore") for name in node.names)
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        )
+    }
+    assert users == {"assembly.py", "carrying.py", "deliver.py", "proof.py", "sending.py"}
+
+
+class Note(msgspec.Struct):
+    internal: str
+
+
+@dataclasses.dataclass
+class Order:
+    notes: dict[str, tuple[Note | None, ...]]
+
+
+class Letter(msgspec.Struct):
+    orders: list[Order]
+
+
 def test_the_walk_finds_a_type_however_deep_it_hides() -> None:
-    class Note(msgspec.Struct):
-        internal: str
-
-    @dataclasses.dataclass
-    class Order:
-        notes: dict[str, tuple[Note | None, ...]]
-
-    found = reachable(types_in(list[Order]))
-    assert Note in {*found, *types_in(typing.get_type_hints(Order, None, locals())["notes"])}
+    found = reachable(types_in(dict[str, Letter]))
+    assert {Letter, Order, Note} <= found
+    assert fields_of(Order) == {"notes"}
     assert fields_of(Note) == {"internal"}
