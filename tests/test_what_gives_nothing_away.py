@@ -9,8 +9,7 @@ import httpx2
 import pytest
 import structlog
 
-from services.settings import LogSettings
-from services.telemetry import configure_logging
+from tests.logged import logged_by
 from token_service.public.csrf import is_own_form
 from webhook_gateway.part3 import Claim, is_authentic
 
@@ -46,15 +45,10 @@ def test_a_secret_is_compared_in_constant_time(
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+def lines() -> Iterator[io.StringIO]:
     """What a program writes when it logs all it can."""
-    written = io.StringIO()
-    monkeypatch.setattr("sys.stderr", written)
-    former = logging.root.handlers[:]
-    configure_logging(LogSettings("debug", "json"), "sync_worker")
-    yield written
-    logging.root.handlers[:] = former
-    structlog.reset_defaults()
+    with logged_by("sync_worker") as written:
+        yield written
 
 
 async def test_no_line_tells_the_address_that_a_client_called(lines: io.StringIO) -> None:

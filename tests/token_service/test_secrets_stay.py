@@ -2,14 +2,12 @@
 
 import io
 import json
-import logging
 from collections.abc import Iterator
 
 import pytest
 import structlog
 
-from services.settings import LogSettings
-from services.telemetry import configure_logging
+from tests.logged import logged_by
 from tests.token_service.browser import ACCOUNT, Browser
 from tests.token_service.conftest import ANNA, BEN, Part3Host, Running
 from tests.token_service.connecting import order
@@ -22,15 +20,10 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-def log_lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+def log_lines() -> Iterator[io.StringIO]:
     """Everything that is logged at the lowest level, as the program would write it."""
-    lines = io.StringIO()
-    monkeypatch.setattr("sys.stderr", lines)
-    former = logging.root.handlers[:]
-    configure_logging(LogSettings("debug", "json"), "token_service")
-    yield lines
-    logging.root.handlers[:] = former
-    structlog.reset_defaults()
+    with logged_by("token_service") as lines:
+        yield lines
 
 
 async def test_no_secret_shows_anywhere(

@@ -9,8 +9,6 @@ import pytest
 import structlog
 
 from services.errors import TryLater
-from services.settings import LogSettings
-from services.telemetry import configure_logging
 from services.tracing import (
     exporting_traces,
     following,
@@ -19,6 +17,7 @@ from services.tracing import (
     trace_headers,
     trace_id_at_hand,
 )
+from tests.logged import logged_by
 from tests.traces import (
     SENT_SPAN,
     TRACE_ID,
@@ -101,22 +100,15 @@ def test_a_fault_gives_its_reason_and_none_of_its_words() -> None:
     assert "Amy" not in words_of([spans.one("look"), spans.one("put")])
 
 
-def test_log_lines_carry_the_id_of_the_trace_whether_or_not_it_is_exported(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    before = structlog.get_config()
-    try:
-        configure_logging(LogSettings("info", "json"), "test")
+def test_log_lines_carry_the_id_of_the_trace_whether_or_not_it_is_exported() -> None:
+    with logged_by("test") as written:
         with following(TRACEPARENT):
             structlog.get_logger().info("look.done")
         with traced(), span("look"):
             own = trace_id_at_hand()
             structlog.get_logger().info("look.done")
         structlog.get_logger().info("nothing.at_hand")
-    finally:
-        structlog.configure(**before)
-        structlog.contextvars.clear_contextvars()
-    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
     assert [one.get("trace_id") for one in lines] == [TRACE_ID, own, None]
 
 
