@@ -61,6 +61,8 @@ SERVE_ALL = {
     "connector/pausing.py RESUME": "operators: a scope, which may be a company or everything",
     "sync_worker/outbound/marker.py KEEP_INSTALL_KEY": "the installation's own key",
     "sync_worker/outbound/marker.py READ_INSTALL_KEY": "the installation's own key",
+    "sync_worker/outbound/intent_store.py KNOWN_SERVER": "the database's own server",
+    "sync_worker/outbound/intent_store.py NEW_SERVER": "the database's own server",
     "sync_worker/gaps.py LIST_EVERYTHING": "after a gap in Kafka, whose is unknown",
     "sync_worker/gaps.py ASK_FOR_ALL_RETURNS": "after a gap in Kafka, of all",
     "sync_worker/projects.py LAST_HEARD": "until when connections were heard of",

