@@ -63,8 +63,10 @@ class Site:
             await person.browser.close()
 
     async def mend(self) -> None:
-        """End every fault, and start again whatever does not run."""
+        """End every fault, put Procore's switches back, and start again whatever does not run."""
         await self.procore_faults()
+        answer = await self.http.delete(f"{self.stack.procore}/_sandbox/switches")
+        answer.raise_for_status()
         await self.part3_faults()
         for name in ("gateway", "token-service", "worker-1"):
             program = self.stack.program(name)
