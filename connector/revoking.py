@@ -115,7 +115,7 @@ def _words(covered: Revocation, asked: RevocationRequest) -> str:
     if covered.unchosen:
         lines.append(f"  {covered.unchosen} more that their people have not decided on yet.")
     lines += [
-        f"  Connected projects that are read with these: {covered.projects}. They stop until their",
+        f"  Connected projects that these people own: {covered.projects}. They stop until their",
         "  owners, or others who may read them, have authorized again.",
         "  Returns of these people wait until they have. What has crossed stays where it is.",
         "  It cannot be undone.",

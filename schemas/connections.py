@@ -108,7 +108,7 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True):
 
     grants: int
     unchosen: int  # accounts that people came back with and have not decided on
-    projects: int  # connected, and read with one of these grants
+    projects: int  # connected, and owned by who gave one of these grants
     waiting: int  # revoked here, by this or earlier orders, and Procore is yet to be told
     revoked: bool = False
 

@@ -81,7 +81,7 @@ async def test_only_the_number_typed_revokes(typed: str, acts: bool) -> None:
         code, said = await typing(typed, environment)
     assert code == 0, said
     assert "This revokes 12 authorizations of everybody" in said
-    assert "Connected projects that are read with these: 3" in said
+    assert "Connected projects that these people own: 3" in said
     assert service.acted is acts
     assert ("Nothing was changed" in said) is not acts
 

@@ -68,7 +68,7 @@ async def test_a_late_removal_spares_the_next_generations_hook(
     "what", ["address", "secret", "status", "payload version", "triggers", "gone"]
 )
 async def test_a_hook_that_is_not_as_it_should_be_is_mended(
-    connections: ConnectionStore, procore: ProcoreHost, what: str
+    connections: ConnectionStore, procore: ProcoreHost, running: Running, what: str
 ) -> None:
     await connections.create(order())
     ((hook_id, hook),) = procore.hooks.items()
@@ -86,7 +86,9 @@ async def test_a_hook_that_is_not_as_it_should_be_is_mended(
             procore.triggers[hook_id].pop()
         case _:
             procore.hooks.clear()
+    await running.database.execute("ALTER TABLE mirror.records RENAME TO not_read_for_it")
     outcome = await connections.ensure_hook("p-1")
+    await running.database.execute("ALTER TABLE mirror.not_read_for_it RENAME TO records")
     assert outcome is not None
     assert outcome.state == ("created" if what == "gone" else "repaired")
     assert what == "gone" or what in outcome.detail

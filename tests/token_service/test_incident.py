@@ -191,16 +191,19 @@ async def test_accounts_not_chosen_yet_are_revoked_too(people: Running, login: L
 
 
 @pytest.mark.parametrize(
-    ("issuer", "asked", "status"),
+    ("issuer", "asked", "status", "says"),
     [
-        ("sync_worker", {"act": True}, 403),
-        ("operator", {"user_id": "anna", "company_id": "11"}, 400),
-        ("operator", {"reason": ""}, 400),
-        ("operator", {"by": None}, 400),
+        ("sync_worker", {"act": True}, 403, ""),
+        ("operator", {"user_id": "anna", "company_id": "11"}, 400, "a person or a company"),
+        ("operator", {"reason": ""}, 400, "reason is empty"),
+        ("operator", {"by": "D" * 257}, 400, "by is longer than 256 characters"),
+        ("operator", {"company_id": "1\x00"}, 400, "company_id holds a zero character"),
+        ("operator", {"by": None}, 400, "the body must be"),
     ],
 )
 async def test_what_is_no_operators_order_is_refused(
-    people: Running, issuer: str, asked: dict[str, Any], status: int
+    people: Running, issuer: str, asked: dict[str, Any], status: int, says: str
 ) -> None:
-    assert (await posted(people, issuer, **asked)).status_code == status
+    answer = await posted(people, issuer, **asked)
+    assert (answer.status_code, answer.json().get("detail", "").startswith(says)) == (status, True)
     assert await token(people, "anna") == (200, "")

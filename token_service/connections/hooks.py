@@ -4,7 +4,7 @@ Procore's v2.0 webhook API. A hook is found by its namespace, then made or mende
 call can be made any number of times.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol
@@ -31,7 +31,7 @@ from token_service.connections.procore_api import NOT_FOUND, Answer
 
 GIVEN_UP = ("discarded", "failed")
 BAD_REQUEST = 400
-
+ChangedSince = Callable[[datetime], Awaitable[bool]]
 
 log = structlog.get_logger()
 
@@ -99,12 +99,15 @@ class Hooks:
         self._gateway_public_url = gateway_public_url
         self._given_up: dict[str, frozenset[str]] = {}  # by hook: deliveries known to be lost
 
-    async def ensure(self, place: HookPlace, *, changed_at: datetime | None = None) -> HookOutcome:
+    async def ensure(
+        self, place: HookPlace, *, changed_since: ChangedSince | None = None
+    ) -> HookOutcome:
         """Make sure that the project's hook is as it should be.
 
         Args:
             place: which hook.
-            changed_at: the newest change of a record that is known, by Procore's clock.
+            changed_since: tells whether a record is known to have changed since a moment, by
+                Procore's clock; asked only about a hook with nothing to mend. None: none has.
 
         Raises:
             NeedsPerson: also `hook_refused`, when Procore does not offer what we subscribe to.
@@ -113,7 +116,7 @@ class Hooks:
         for last in (False, True):
             hook = await self._find(place)
             if hook is not None:
-                return await self._mend(place, hook, wanted, changed_at)
+                return await self._mend(place, hook, wanted, changed_since)
             await self._check_offer(place)
             made = await self._call(place, "POST", "/hooks", json=wanted, accept=(BAD_REQUEST,))
             if made.status != BAD_REQUEST:
@@ -170,7 +173,7 @@ class Hooks:
         place: HookPlace,
         hook: Mapping[str, Any],
         wanted: Mapping[str, Any],
-        changed_at: datetime | None,
+        changed_since: ChangedSince | None,
     ) -> HookOutcome:
         hook_id = _hook_id(hook)
         wrong = wrong_parts(hook, wanted)
@@ -179,15 +182,15 @@ class Hooks:
             await self._call(place, "PATCH", f"/hooks/{quote(hook_id, safe='')}", json=change)
         if await self._add_triggers(place, hook_id):
             wrong.append("triggers")
-        had_some = may_have_delivered(hook, changed_at)
-        if not wrong and had_some and await self._lost_deliveries(place, hook_id):
+        if wrong:
+            log.warning("hook.repaired", project_id=place.project_id, parts=wrong)
+            detail = f"The webhook was mended: {', '.join(wrong)}."
+            return HookOutcome(hook_id, "repaired", detail, self._key.id)
+        had_some = await may_have_delivered(hook, changed_since)
+        if had_some and await self._lost_deliveries(place, hook_id):
             detail = "Procore gave up some deliveries of the webhook."
             return HookOutcome(hook_id, "missed", detail, self._key.id)
-        if not wrong:
-            return HookOutcome(hook_id, "ok", "The webhook is as it should be.", self._key.id)
-        log.warning("hook.repaired", project_id=place.project_id, parts=wrong)
-        detail = f"The webhook was mended: {', '.join(wrong)}."
-        return HookOutcome(hook_id, "repaired", detail, self._key.id)
+        return HookOutcome(hook_id, "ok", "The webhook is as it should be.", self._key.id)
 
     async def _lost_deliveries(self, place: HookPlace, hook_id: str) -> bool:
         """Tell whether Procore gave up deliveries since we last asked, yesterday's included.
@@ -282,14 +285,16 @@ def wrong_parts(hook: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]
     return [name for name, right in checks.items() if not right]
 
 
-def may_have_delivered(hook: Mapping[str, Any], changed_at: datetime | None) -> bool:
+async def may_have_delivered(hook: Mapping[str, Any], changed_since: ChangedSince | None) -> bool:
     """Tell whether anything was to be delivered since a hook was made.
 
     Before the first delivery Procore answers 404 to a question about them, which its Integration
     Health holds against the app. A hook that does not say when it was made is asked about.
     """
     made_at = time_of(hook.get("created_at"))
-    return made_at is None or (changed_at is not None and changed_at > made_at)
+    if made_at is None:
+        return True
+    return changed_since is not None and await changed_since(made_at)
 
 
 def _trigger(resource: str, action: str) -> dict[str, str]:

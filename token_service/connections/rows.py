@@ -78,7 +78,9 @@ LIST_STALE_CLAIMS = f"""
 SELECT {CONNECTION_COLUMNS} FROM authority.connections
 WHERE state = 'creating' AND created_at < now() - make_interval(secs => $1) LIMIT 50
 """  # noqa: S608 - constants
-LAST_CHANGE = "SELECT max(procore_updated_at) FROM mirror.records WHERE project_id = $1"
+CHANGED_SINCE = """
+SELECT EXISTS (SELECT FROM mirror.records WHERE project_id = $1 AND procore_updated_at > $2)
+"""
 NOTE_HOOK = """
 UPDATE authority.connections SET hook_id = coalesce($3, hook_id), hook_state = $4,
   hook_message = $5, hook_key_id = coalesce($6, hook_key_id), hook_checked_at = now()

@@ -248,10 +248,13 @@ class ConnectionStore:
         if row is None or row["state"] == "disconnected":
             return None
         place = place_of(row)
-        async with self._database.of_project(project_id) as mirror:
-            changed_at = await mirror.fetchval(rows.LAST_CHANGE, project_id)
+
+        async def changed_since(moment: datetime) -> bool:
+            async with self._database.of_project(project_id) as mirror:
+                return bool(await mirror.fetchval(rows.CHANGED_SINCE, project_id, moment))
+
         try:
-            outcome = await self._hooks.ensure(place, changed_at=changed_at)
+            outcome = await self._hooks.ensure(place, changed_since=changed_since)
         except NeedsPerson as error:
             await self._note_hook(place, None, str(error))
             raise

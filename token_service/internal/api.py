@@ -119,9 +119,10 @@ class InternalApi:
         asked = await _read_body(request, RevocationRequest, '{"by": "…", "reason": "…"}')
         if caller != "operator":
             return problem(403, "not_for_this_caller")
-        for word in (asked.by, asked.reason, asked.user_id, asked.company_id):
+        for name in ("by", "reason", "user_id", "company_id"):
+            word = getattr(asked, name)
             if word is not None:
-                _id_of(word)
+                _id_of(word, name)
         if asked.user_id is not None and asked.company_id is not None:
             raise Malformed("a person or a company, not both")
         return answer(await self.revocations.order(asked))
@@ -193,9 +194,13 @@ async def _read_body(
         raise Malformed(f"the body must be {example}") from error
 
 
-def _id_of(value: str) -> str:
-    if not value or len(value) > MAX_ID_CHARACTERS or "\x00" in value:
-        raise Malformed("the id is empty or too long")
+def _id_of(value: str, name: str = "the id") -> str:
+    if not value:
+        raise Malformed(f"{name} is empty")
+    if len(value) > MAX_ID_CHARACTERS:
+        raise Malformed(f"{name} is longer than {MAX_ID_CHARACTERS} characters")
+    if "\x00" in value:
+        raise Malformed(f"{name} holds a zero character")
     return value
 
 
