@@ -24,14 +24,17 @@ from sync_worker.listing import Trials
 log = structlog.get_logger()
 
 # One call says whether a company has the app again; what a person has lost is asked about oftener,
-# as it mostly costs Procore nothing.
+# as it mostly costs Procore nothing. Returns wait for the app too, so a pause towards Part3 alone
+# keeps nobody from asking for it.
 TAKE_PROBE = """
 UPDATE mirror.projects SET probe_after = now() + make_interval(secs =>
   CASE WHEN attention_reason IN ('app_not_installed', 'not_permitted')
     THEN $1::float8 ELSE $2::float8 END)
 WHERE project_id = (
   SELECT project_id FROM mirror.projects
-  WHERE state = 'active' AND attention_reason IS NOT NULL AND to_part3_paused IS NULL
+  WHERE state = 'active' AND attention_reason IS NOT NULL
+    AND (to_part3_paused IS NULL
+      OR (attention_reason = 'app_not_installed' AND to_procore_paused IS NULL))
     AND (probe_after IS NULL OR probe_after <= now())
   ORDER BY probe_after NULLS FIRST LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING project_id, procore_company_id, procore_project_id, owner_user_id, reader_user_id,

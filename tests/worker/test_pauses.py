@@ -67,6 +67,25 @@ async def test_a_pause_towards_procore_keeps_nothing_from_part3(bench: Bench) ->
     assert bench.shown("rfi", "1") is not None
 
 
+@pytest.mark.parametrize(
+    ("directions", "reason", "probed"),
+    [
+        (("part3",), "app_not_installed", True),
+        (BOTH, "app_not_installed", False),
+        (("part3",), "not_permitted", False),
+    ],
+)
+async def test_a_pause_towards_part3_keeps_no_return_waiting_for_an_app_that_is_there_again(
+    bench: Bench, directions: tuple[Any, ...], reason: str, probed: bool
+) -> None:
+    await bench.connect()
+    await let_rest(bench.postgres, order(THIS, *directions))
+    await bench.postgres.execute("UPDATE mirror.projects SET attention_reason = $1", reason)
+    assert await bench.worker.readers.probe() is probed
+    left = (await bench.row("projects"))["attention_reason"]
+    assert left == (None if probed else reason)
+
+
 async def test_a_backfill_stops_after_its_page_and_goes_on_there(bench: Bench) -> None:
     bench.procore.hold("rfi", *(rfi_json(n) for n in range(1, 8)))
     await bench.connect()
