@@ -30,7 +30,9 @@ class RemovalsConfirmed(msgspec.Struct, frozen=True, kw_only=True):
 class Connection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A Part3 project tied to one Procore company and project.
 
-    What stands behind `options` is on the wire only where it says something.
+    What stands behind `options` is on the wire only where it says something. `connected_at` is no
+    later than the `updated_at` that first told of this connection: an `updated_at` before it is one
+    of an earlier connection.
     """
 
     project_id: str  # Part3's
@@ -42,6 +44,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     options: ProjectOptions = ProjectOptions()
     removals_confirmed: RemovalsConfirmed | None = None
     unlinked: bool = False  # disconnected as the wrong Procore project: what came from it goes
+    connected_at: datetime | None = None  # None: an older token service does not say
 
 
 class ConnectionPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -40,8 +40,8 @@ SELECT state, procore_company_id, procore_project_id, owner_user_id, connection_
   options, removals_confirmed
 FROM mirror.projects WHERE project_id = $1 FOR UPDATE
 """
-# Nothing of the tie itself changed: what its parties agreed on, or the secret of its hook. Who may
-# return what is asked anew; who reads and what needs attention stays.
+# Nothing of the tie itself changed, but what its parties agreed on. Who may return what is asked
+# anew; who reads and what needs attention stays.
 AGREED_ANEW = """
 UPDATE mirror.projects SET connection_updated_at = $2, checks_due_at = now() WHERE project_id = $1
 """
@@ -136,7 +136,19 @@ class NotReadable(NeedsPerson):
         )
 
 
-def _is_the_same_tie(known: Mapping[str, Any], connection: Connection) -> bool:
+def _is_a_new_tie(known: Mapping[str, Any] | None, connection: Connection) -> bool:
+    """Tell whether a project was connected since it was last heard of, heard to end or not."""
+    if connection.state == "disconnected":
+        return False
+    if known is None or known["state"] == "disconnected":
+        return True
+    since = connection.connected_at
+    return known["procore_project_id"] != connection.procore_project_id or (
+        since is not None and since > known["connection_updated_at"]
+    )
+
+
+def _is_unchanged(known: Mapping[str, Any], connection: Connection) -> bool:
     confirmed = connection.removals_confirmed
     now = (
         connection.state,
@@ -240,7 +252,8 @@ class Projects:
             known = await transaction.fetchrow(KNOWN, connection.project_id)
             if known and known["connection_updated_at"] >= connection.updated_at:
                 return
-            if known and _is_the_same_tie(known, connection):
+            began = _is_a_new_tie(known, connection)
+            if known and not began and _is_unchanged(known, connection):
                 await transaction.execute(AGREED_ANEW, connection.project_id, connection.updated_at)
                 return
             confirmed = connection.removals_confirmed
@@ -256,11 +269,6 @@ class Projects:
                 msgspec.to_builtins(confirmed) if confirmed else None,
                 connection.unlinked and connection.state == "disconnected",
             )
-            began = connection.state == "active" and (
-                known is None
-                or known["state"] == "disconnected"
-                or known["procore_project_id"] != connection.procore_project_id
-            )
             if began:
                 for statement in BEGIN:
                     await transaction.execute(statement, connection.project_id)
@@ -274,9 +282,10 @@ class Projects:
             )
             if asked_for_drafts:
                 await transaction.execute(LIST_EVERYTHING, connection.project_id)
-            if known is not None and known["state"] != connection.state:
+            before = known["state"] if known and not began else None
+            if known is not None and before != connection.state:
                 await transaction.execute(TELL_READINESS, connection.project_id)
-            await self._tell(transaction, connection, known["state"] if known else None)
+            await self._tell(transaction, connection, before)
         log.info("connection.heard", project_id=connection.project_id, state=connection.state)
         if began or asked_for_drafts:
             self.wake_sweeps()

@@ -155,11 +155,23 @@ async def test_disconnecting_stops_both_directions_and_removes_the_hook(
 async def test_connecting_again_begins_a_new_generation(
     connections: ConnectionStore, procore: ProcoreHost
 ) -> None:
+    async def told() -> tuple[datetime, datetime]:
+        """Return since when the workers are told that it is connected, and when that changed."""
+        connection = await connections.get("p-1")
+        assert connection is not None
+        assert connection.connected_at is not None
+        return connection.connected_at, connection.updated_at
+
     await connections.create(order())
+    first_at, told_at = await told()
     await connections.disconnect("p-1", "anna")
+    still_first_at, ended_at = await told()
     await connections.create(order(once="second-form-0123456789"))
     (hook,) = procore.hooks.values()
     assert hook["destination_url"].endswith("/procore/p-1/2")
+    again_at, told_again_at = await told()
+    assert first_at == still_first_at <= told_at
+    assert ended_at < again_at <= told_again_at
 
 
 async def test_the_other_person_can_remove_what_the_owner_cannot(

@@ -243,8 +243,10 @@ async def test_connections_are_told_as_agreed(running: Running, login: LoginHost
     answer = (await call(running, "GET", "/internal/connections/p-1")).json()
     updated_at = answer.pop("updated_at")
     assert updated_at.endswith("Z")
-    assert answer | {"options": None} == {
+    assert answer["connected_at"] <= updated_at
+    assert answer | {"options": None, "connected_at": None} == {
         "options": None,  # beside what is agreed, and told always
+        "connected_at": None,
         "project_id": "p-1",
         "state": "active",
         "procore_company_id": "11",

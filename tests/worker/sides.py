@@ -233,13 +233,16 @@ class FakeTokenService:
         self.forgotten: list[str] = []
 
     def connect(self, project_id: str = PROJECT, **fields: Any) -> Connection:
+        now, before = datetime.now(UTC), self.held.get(project_id)
+        goes_on = before is not None and before.state != "disconnected"
         plain: dict[str, Any] = {
             "project_id": project_id,
             "state": "active",
             "procore_company_id": "77",
             "procore_project_id": "501",
             "owner_user_id": OWNER,
-            "updated_at": datetime.now(UTC),
+            "updated_at": now,
+            "connected_at": before.connected_at if before and goes_on else now,
         }
         self.held[project_id] = Connection(**(plain | fields))
         return self.held[project_id]

@@ -62,6 +62,41 @@ async def test_a_project_connected_again_finds_its_records_without_second_copies
     assert (bench.part3.files, bench.procore.asked("download")) == (files, [])
 
 
+@pytest.mark.parametrize("chosen", [{}, {"options": ProjectOptions(send_emails=True)}])
+@pytest.mark.parametrize("left", ["active", "paused"])
+async def test_a_disconnect_that_no_worker_heard_of_still_makes_a_new_tie(
+    bench: Bench, left: str, chosen: dict[str, Any]
+) -> None:
+    bench.procore.hold("rfi", rfi_json(1))
+    await bench.backfilled()
+    await bench.connect(state=left)
+    await bench.postgres.execute(
+        "UPDATE mirror.projects SET reader_user_id = $1, attention_reason = 'not_permitted', "
+        "attention_since = now()",
+        BERT,
+    )
+    told = len(await bench.events())
+    bench.tokens.connect(state="disconnected")
+    await bench.connect(**chosen)
+    row = await bench.row("projects")
+    assert (row["state"], row["reader_user_id"], row["attention_reason"]) == ("active", OWNER, None)
+    assert [one["backfilled_at"] for one in await bench.rows("sweeps")] == [None, None]
+    assert (await bench.events())[told:] == ["connection.active"]
+    async with bench.worker.running():
+        await bench.until(bench.is_backfilled)
+    await bench.connect(options=ProjectOptions())  # a change of this one, and not one more
+    assert await bench.is_backfilled()
+
+
+async def test_a_project_first_heard_of_in_a_pause_is_read_when_it_is_resumed(
+    bench: Bench,
+) -> None:
+    bench.procore.hold("rfi", rfi_json(1))
+    await bench.connect(state="paused")
+    await bench.backfilled()
+    assert bench.shown("rfi", "1") is not None
+
+
 async def test_a_sweep_of_the_earlier_tie_does_not_count_for_the_new_one(bench: Bench) -> None:
     await bench.connect()
     sweep = await bench.worker.sweeps.claim(backfill=True)

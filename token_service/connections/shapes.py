@@ -117,6 +117,7 @@ def connection_of(row: Row) -> Connection:
         options=options_of(row),
         removals_confirmed=confirmed_of(row),
         unlinked=row["unlinked_at"] is not None,
+        connected_at=row["activated_at"],
     )
 
 
