@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from connector.findings import Ill
 from schemas.notices import (
     DEAD_LETTERS,
+    INSTALLATION,
     OUTCOMES,
     PART3_NOTICES,
     PROCORE_NOTICES,
@@ -73,12 +74,19 @@ async def rights(settings: KafkaSettings, users: Sequence[str]) -> str:
 async def workers(settings: KafkaSettings) -> str:
     """Somebody takes notices."""
     try:
-        members = await kafka.count_members(settings, WORKER_GROUP)
+        members = await kafka.clients_of(settings, WORKER_GROUP)
     except kafka.KafkaAway as error:
         raise Ill("not known while Kafka cannot be asked", "Mend Kafka first.") from error
     if not members:
         raise Ill("none takes notices from Kafka", "Start `python -m sync_worker`; see its log.")
-    return f"{members} in the group that takes notices"
+    installations = {name for name in members if name.startswith(INSTALLATION)}
+    if len(installations) > 1:
+        raise Ill(
+            f"workers of {len(installations)} installations, each with its own database, share "
+            "one group, so that each hears only a part of the notices",
+            "Give each a Kafka or a KAFKA_TOPIC_PREFIX of its own.",
+        )
+    return f"{len(members)} in the group that takes notices"
 
 
 def _denied(settings: KafkaSettings, lacks: Sequence[kafka.Lack]) -> Ill:

@@ -18,6 +18,9 @@ TOPICS = (PROCORE_NOTICES, PART3_NOTICES, DEAD_LETTERS, OUTCOMES)
 WORKER_GROUP = "sync-workers"
 """The consumer group in which the workers share the partitions."""
 
+INSTALLATION = "installation."
+"""How the client id begins under which a worker joins; the rest is one for each installation."""
+
 ProcoreResource = Literal["rfi", "rfi_reply", "submittal"]
 RESOURCE_NAMES: dict[str, ProcoreResource] = {
     "RFIs": "rfi",

@@ -46,6 +46,7 @@ async def _work(worker: Worker, stop: asyncio.Event) -> None:
         asyncio.create_task(worker.duties.run(stop), name="duties"),
         asyncio.create_task(worker.clock.keep(stop), name="clock"),
         asyncio.create_task(worker.measures.run(stop), name="measures"),
+        asyncio.create_task(worker.neighbours.run(stop), name="neighbours"),
         asyncio.create_task(worker.looking.run(), name="looking"),
         asyncio.create_task(worker.sweeping.run(), name="sweeping"),
         asyncio.create_task(worker.deliveries.run(), name="deliveries"),

@@ -35,6 +35,7 @@ from sync_worker.inbound.looking import Looking
 from sync_worker.inbound.mirror import Mirror
 from sync_worker.leases import Leases
 from sync_worker.measures import CountedLooks, Measures
+from sync_worker.neighbours import Neighbours
 from sync_worker.outbound.assembly import deliveries_of
 from sync_worker.outbound.deliveries import Deliveries
 from sync_worker.outbound.readiness_loop import ReadinessLoop
@@ -65,6 +66,7 @@ class Worker:
     duties: Duties
     clock: DatabaseClock
     measures: Measures
+    neighbours: Neighbours
 
 
 @asynccontextmanager
@@ -183,16 +185,18 @@ def _worker(
         learn=projects.learn,
         poison=PoisonLimit(settings.poison_limit),
     )
+    neighbours = Neighbours(postgres, settings.kafka)
     consumer = NoticeConsumer(
         settings.kafka,
         topics=TOPICS,
         group_id=WORKER_GROUP,
         instance_id=me,
         handle=measures.handled(intake.handle),
+        client_id=neighbours.name,
         on_gap=partial(look_at_everything, postgres),
         how=ConsumerSettings(session_timeout_s=timing.kafka_session_timeout_s),
     )
-    measures.watch(consumer, turns.budget_left)
+    measures.watch(consumer, turns.budget_left, lambda: neighbours.foreign)
     duties = Duties(
         postgres,
         Readers(
@@ -235,6 +239,7 @@ def _worker(
         duties=duties,
         clock=clock,
         measures=measures,
+        neighbours=neighbours,
     )
 
 

@@ -175,7 +175,12 @@ class Measures:
             lambda: self._backlog.sweep_age_s,
         )
 
-    def watch(self, consumer: Consumes, budget_left: Callable[[], float]) -> None:
+    def watch(
+        self,
+        consumer: Consumes,
+        budget_left: Callable[[], float],
+        foreign_workers: Callable[[], float],
+    ) -> None:
         """Show what a worker's consumer and its calls on Procore know of themselves."""
         gauge = self.metrics.gauge
         self.metrics.gauges(
@@ -193,6 +198,11 @@ class Measures:
             "connector_procore_budget_left",
             "Calls that Procore's window still takes, of the grant that has the fewest.",
             budget_left,
+        )
+        gauge(
+            "connector_foreign_workers",
+            "Members of our consumer group that are of another installation.",
+            foreign_workers,
         )
 
     async def run(self, stopping: asyncio.Event) -> None:

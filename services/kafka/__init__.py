@@ -8,7 +8,7 @@ from services.kafka.driver import KafkaAway
 from services.kafka.lanes import ConsumedRecord, Gap, Handle, LaneSettings, OnGap
 from services.kafka.publisher import PUBLISH_TIMEOUT_S, Publisher
 from services.kafka.rights import Lack, lacking, principal_of
-from services.kafka.topics import check, count_members, create_topics, read_all
+from services.kafka.topics import check, clients_of, create_topics, read_all
 
 __all__ = [
     "PUBLISH_TIMEOUT_S",
@@ -23,7 +23,7 @@ __all__ = [
     "OnGap",
     "Publisher",
     "check",
-    "count_members",
+    "clients_of",
     "create_topics",
     "lacking",
     "principal_of",

@@ -6,7 +6,7 @@ loop goes on polling, so the worker stays in its group; offsets only go forward.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -31,6 +31,10 @@ GIVE_UP_AFTER = 10
 START_TIMEOUT_S = 30.0
 
 log = structlog.get_logger()
+
+
+async def _nameless() -> str:
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,8 @@ class NoticeConsumer:
         instance_id: this replica's name, unique in the group; one that comes back under its name
             within the session timeout gets its partitions back at once.
         handle: makes a batch durable elsewhere. What it raises gets the same batch again.
+        client_id: asked at each joining for what all members of one deployment are called alike;
+            empty where it is not known.
         on_gap: told when records were lost to retention or the topic was made anew.
         how: how it consumes.
         connect: makes a member of the group; anything but aiokafka's is a model of it.
@@ -84,6 +90,7 @@ class NoticeConsumer:
         group_id: str,
         instance_id: str,
         handle: Handle,
+        client_id: Callable[[], Awaitable[str]] = _nameless,
         on_gap: OnGap = log_gap,
         how: ConsumerSettings | None = None,
         connect: Callable[..., Any] = group_consumer,
@@ -93,6 +100,7 @@ class NoticeConsumer:
         self._group_id = settings.topic_prefix + group_id
         self._instance_id = instance_id
         self._handle = handle
+        self._client_id = client_id
         self._on_gap = on_gap
         self._how = how or ConsumerSettings()
         self._connect = connect
@@ -151,6 +159,7 @@ class NoticeConsumer:
             self._settings,
             group_id=self._group_id,
             instance_id=self._instance_id,
+            client_id=await self._client_id(),
             session_timeout_s=self._how.session_timeout_s,
         )
         try:

@@ -118,7 +118,12 @@ def record_size(key: bytes | None, value: bytes, headers: Sequence[tuple[str, by
 
 
 def group_consumer(
-    settings: KafkaSettings, *, group_id: str, instance_id: str, session_timeout_s: float
+    settings: KafkaSettings,
+    *,
+    group_id: str,
+    instance_id: str,
+    client_id: str,
+    session_timeout_s: float,
 ) -> Any:
     """Return a consumer of a group, not started and not subscribed: a static member."""
     session_ms = int(session_timeout_s * 1000)
@@ -131,6 +136,7 @@ def group_consumer(
         **_options(settings),
         group_id=group_id,
         group_instance_id=instance_id,
+        client_id=client_id or "connector",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         session_timeout_ms=session_ms,

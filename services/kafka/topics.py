@@ -62,8 +62,8 @@ async def check(settings: KafkaSettings, topics: Sequence[str] = TOPICS) -> None
     demand_usable({name: _count_partitions(described, name) for name in names})
 
 
-async def count_members(settings: KafkaSettings, group: str) -> int:
-    """Return how many consumers a group has; one that died is counted until its session ends.
+async def clients_of(settings: KafkaSettings, group: str) -> tuple[str, ...]:
+    """Return each member's client id in a group; one that died is in it until its session ends.
 
     Args:
         settings: where, and the prefix.
@@ -74,7 +74,12 @@ async def count_members(settings: KafkaSettings, group: str) -> int:
     """
     async with open_admin(settings) as admin:
         described = await admin.describe_consumer_groups([settings.topic_prefix + group])
-    return sum(len(members) for answer in described for *_, members in _groups_of(answer))
+    return tuple(
+        client_id
+        for answer in described
+        for *_, members in _groups_of(answer)
+        for _, client_id, *_ in members
+    )
 
 
 def _groups_of(answer: Any) -> list[tuple[Any, ...]]:

@@ -1,5 +1,6 @@
 """Each alert fires on what it is for, stays quiet on what it is not for, and names its runbook."""
 
+import math
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,9 @@ CASES: list[tuple[str, Series, int, set[str]]] = [
     ("no worker", {WORKERS: "_x60"}, 10, {"WorkersGone"}),
     ("far behind", steady("connector_consumer_lag_records", 1001), 20, {"IntakeBehind"}),
     ("a short peak", jump("connector_consumer_lag_records", 5000), 15, set()),
+    ("another installation", steady("connector_foreign_workers", 1), 10, {"KafkaShared"}),
+    ("nobody else", steady("connector_foreign_workers", 0), 10, set()),
+    ("Kafka cannot be asked", steady("connector_foreign_workers", math.nan), 10, set()),
     ("an old sweep", steady("connector_sweep_age_seconds", 7201), 30, {"SweepBehind"}),
     ("a sweep of an hour ago", steady("connector_sweep_age_seconds", 3600), 30, set()),
     ("Procore away", steps(procore_down="0+1x60"), 40, {"SideAway"}),

@@ -206,11 +206,12 @@ async def test_puts_and_standings_are_counted_from_the_outcomes(bench: Bench) ->
 async def test_the_consumer_and_the_scarcest_grant_are_shown(bench: Bench) -> None:
     metrics, measures = measures_of(bench)
     turns = Turns()
-    measures.watch(Consumer(), turns.budget_left)
+    measures.watch(Consumer(), turns.budget_left, lambda: 2.0)
     assert shown(metrics, "connector_procore_budget_left") == math.inf
     for user_id, remaining in (("amy", "80"), ("tom", "12")):
         turns.pacer(user_id).note(200, {"x-rate-limit-remaining": remaining})
     assert shown(metrics, "connector_procore_budget_left") == 12
     assert shown(metrics, "connector_consumer_lag_records", topic=PROCORE_NOTICES) == 7
     assert shown(metrics, "connector_consumer_lag_records", topic="part3.notices") == 0
+    assert shown(metrics, "connector_foreign_workers") == 2
     assert shown(metrics, "connector_consumer_partitions") == 4
