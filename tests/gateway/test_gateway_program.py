@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import secrets
 import signal
 import sys
@@ -168,6 +169,49 @@ async def test_while_kafka_is_down_senders_hear_503_in_time_and_then_it_flows_ag
     ]
     assert ids[0] == V4["resource_id"]
     assert ids[-1] == token
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits another process")
+async def test_while_kafkas_disk_is_full_senders_hear_503_and_what_was_answered_is_kept(
+    local_kafka: LocalKafka,
+) -> None:
+    settings = await with_topics(local_kafka.bootstrap_servers)
+    answered: dict[str, int] = {}
+
+    async def deliver(record_id: str) -> int:
+        async with asyncio.timeout(PROCORE_WAITS_S):
+            [answered[record_id]] = (
+                await program.send(procore(V4 | {"resource_id": record_id}))
+            ).statuses
+        return answered[record_id]
+
+    async with gateway(settings) as program:
+        await program.until_ready()
+        assert await deliver("1") == 204
+        allow_no_larger_files(local_kafka, to_bytes=400)
+        async with asyncio.timeout(60):
+            while await deliver(str(len(answered) + 1)) == 204:
+                pass
+            while local_kafka.program.is_running:  # a broker without a folder that works ends
+                await asyncio.sleep(0.05)
+        assert set(answered.values()) == {204, 503}
+        await local_kafka.program.start()
+        async with asyncio.timeout(60):
+            while await deliver(str(len(answered) + 1)) == 503:
+                await asyncio.sleep(0.1)
+    kept = {
+        json.loads(record.value or b"")["record_id"]
+        for record in await records_of(settings, PROCORE_NOTICES)
+    }
+    assert {one for one, status in answered.items() if status == 204} <= kept
+
+
+def allow_no_larger_files(kafka: LocalKafka, *, to_bytes: int) -> None:
+    """Let each further byte of a file fail, as where a disk is full; until it is started again."""
+    pid = kafka.program.pid
+    assert pid is not None
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (to_bytes, hard))
 
 
 async def test_the_program_starts_before_kafka_and_finds_it_later(local_kafka: LocalKafka) -> None:
