@@ -89,9 +89,11 @@ class Connection(asyncio.Protocol):
         self._connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         if self._exchange is not None:
             self._exchange.disconnect()
         self.resume_writing()
+        self._request.close()
 
     def shutdown(self) -> None:
         """End now when idle, else after the answer under way."""

@@ -56,6 +56,14 @@ class RequestReader:
         self._in_body = False
         self._forget()
 
+    def close(self) -> None:
+        """Read no more, and let go of the parser and the connection.
+
+        Both hold this reader too. Left to the garbage collector, a connection's memory stays for
+        as long as it takes for enough others to end.
+        """
+        del self._parser, self._take_body
+
     def _forget(self) -> None:
         self._url = b""
         self._version = ""

@@ -1,14 +1,17 @@
 """What a single connection may do: rows 1-20 of the list of bad inputs, without an application."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
 import pytest_asyncio
 
+from services.http_connection import Connection
 from services.http_exchange import Message, Receive, Scope, Send
 from services.http_limits import Limits
+from services.http_request import RequestReader
 from services.http_server import Site, serving
 from tests.http_server.raw import answers_of, until_closed
 
@@ -285,3 +288,21 @@ async def test_b9_a_chunk_extension_without_end_is_cut_off(server: Server) -> No
     answers = await until_closed(server.port, begun, *[b"x" * 20] * 200, pause_s=0.02)
     assert answers.statuses in ([400], [408])
     assert server.app.asked == []
+
+
+async def test_what_a_connection_held_goes_with_it_and_waits_for_no_collector(
+    server: Server,
+) -> None:
+    async def none_left() -> None:
+        while any(isinstance(one, Connection | RequestReader) for one in gc.get_objects()):
+            await asyncio.sleep(0.05)
+
+    gc.collect()
+    gc.disable()
+    try:
+        for sent in (post(b"hello", FIVE, b"Connection: close"), post(b"", b"X: a\0b"), b"GE"):
+            await until_closed(server.port, sent)
+        await asyncio.wait_for(none_left(), 5)
+    finally:
+        gc.enable()
+    assert server.app.asked == [("POST", b"/x", b"hello")]
