@@ -57,7 +57,10 @@ def _files(ids: Sequence[int]) -> list[dict[str, Any]]:
 
 
 class FakeProcore:
-    """Holds records as JSON; `on` raises or waits before a call of that name is answered."""
+    """Holds records as JSON; `on` raises or waits before a call of that name is answered.
+
+    What names its `project_id` is listed in that project alone, anything else in all of them.
+    """
 
     per_page = 2
 
@@ -121,9 +124,12 @@ class FakeProcore:
         updated_to: datetime | None,
     ) -> Page:
         await self._called("page", (kind, number), whose)
-        listed = sorted(
-            (raw for (of, _), raw in self.held.items() if of == kind), key=lambda raw: raw["id"]
+        there = (
+            raw
+            for (of, _), raw in self.held.items()
+            if of == kind and raw.get("project_id", place.project_id) == place.project_id
         )
+        listed = sorted(there, key=lambda raw: raw["id"])
         if updated_from is not None:
             listed = [
                 one for one in listed if datetime.fromisoformat(one["updated_at"]) >= updated_from

@@ -1,8 +1,6 @@
 """What the operators pause rests in its rows, is late for nobody, and goes on in its order."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +18,12 @@ from tests.worker.bench import Bench
 from tests.worker.sides import PROJECT, later, rfi_json
 
 pytestmark = pytest.mark.postgres
+OTHER = "prj_2"
+NOTHING_DUE = """
+SELECT NOT EXISTS (SELECT 1 FROM mirror.looks WHERE project_id = $1) AND NOT EXISTS (
+  SELECT 1 FROM mirror.sweeps
+  WHERE project_id = $1 AND (due_at <= now() OR next_page IS NOT NULL OR lease_owner IS NOT NULL))
+"""
 THIS, ALL = Scope("project", PROJECT), Scope("everything")
 
 
@@ -31,25 +35,28 @@ async def towards_part3(bench: Bench, project_id: str = PROJECT) -> Any:
     return read_pauses(await bench.row("projects", project_id=project_id)).to_part3
 
 
-@asynccontextmanager
-async def a_while(bench: Bench) -> AsyncIterator[None]:
-    """Run the loops long enough to have claimed anything that they would claim."""
-    async with bench.worker.running():
-        await asyncio.sleep(0.7)
-        yield
-
-
 async def test_a_paused_project_is_not_read_and_goes_on_where_it_was(bench: Bench) -> None:
-    bench.procore.hold("rfi", rfi_json(1))
+    bench.procore.hold("rfi", rfi_json(1, project_id="501"))
+    await bench.connect(OTHER, procore_project_id="502", owner_user_id="usr_other")
     await bench.backfilled()
     await bench.swept()
     await let_rest(bench.postgres, order())
-    bench.procore.calls.clear()
-    bench.procore.hold("rfi", rfi_json(1, subject="Changed in the pause", updated_at=later(60)))
+    changed = rfi_json(1, project_id="501", subject="Changed in the pause", updated_at=later(60))
+    bench.procore.hold("rfi", changed, rfi_json(2, project_id="502", updated_at=later(60)))
+    # what waits of the paused project comes before the other's
     await bench.want("rfi", "1")
+    await bench.worker.looks.want(OTHER, "rfi", ["2"], 1)
     await bench.sweep_due()
-    async with a_while(bench):
-        assert bench.procore.calls == []
+    await bench.postgres.execute(
+        "UPDATE mirror.sweeps SET due_at = due_at - interval '1 minute' WHERE project_id = $1",
+        PROJECT,
+    )
+    bench.procore.readers.clear()
+    async with bench.worker.running():
+        await bench.until(lambda: bench.postgres.fetchval(NOTHING_DUE, OTHER))
+    assert set(bench.procore.readers) == {"usr_other"}
+    assert bench.shown("rfi", "1").title == "Question 1"
+    assert bench.shown("rfi", "2").title == "Question 2"
     await let_go_on(bench.postgres, THIS, BOTH)
     async with bench.worker.running():
         await bench.until(bench.is_idle)
