@@ -16,8 +16,7 @@ from tests.faults.catalogue import SCENARIOS
 PAGES = {"bad-inputs.md": 97, "threats.md": 28}
 PROMISES, FAULTS = 27, 56
 ALL_ROWS = {
-    "bad-inputs.md": [str(number) for number in range(1, 98)],
-    "threats.md": [str(number) for number in range(1, 29)],
+    **{page: [str(number) for number in range(1, rows + 1)] for page, rows in PAGES.items()},
     "reliability.md": [
         *(f"A{number}" for number in range(1, PROMISES + 1)),
         *(f"C{number}" for number in range(1, FAULTS + 1)),
