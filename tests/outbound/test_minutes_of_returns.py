@@ -9,20 +9,13 @@ from services.errors import TryLater
 from services.metrics import Metrics
 from sync_worker.measures import Measures
 from sync_worker.outbound.assembly import deliveries_of
+from tests.minutes import SLOW_S, about, charged_to, shown, ten_minutes_pass
 from tests.outbound.samples import AMY
 from tests.outbound.test_outbound_whole import TIMING, Hall, Running, hall
 
 __all__ = ["hall"]  # a fixture
 
 pytestmark = pytest.mark.postgres
-SLOW_S = 60.0
-"""What a slow machine may add to minutes that were made up."""
-
-LET_PASS = """
-UPDATE mirror.deliveries SET due_at = now(), minutes = minutes || jsonb_build_object('since',
-  (minutes->>'since')::timestamptz - interval '10 minutes', 'until',
-  (minutes->>'until')::timestamptz - interval '10 minutes')
-"""
 
 
 class Watched:
@@ -58,9 +51,6 @@ class Watched:
         )
         return waited
 
-    def shown(self, name: str, **labels: str) -> float:
-        return self.metrics.registry.get_sample_value(name, labels) or 0.0
-
 
 @pytest.fixture
 def watched(hall: Hall) -> Watched:
@@ -70,16 +60,13 @@ def watched(hall: Hall) -> Watched:
 async def test_a_return_that_is_held_waits_for_whom_it_is_held_for(watched: Watched) -> None:
     procore_id = watched.hall.grants.ids.pop(AMY.user_id)
     await watched.until("held")
-    await watched.hall.postgres.execute(LET_PASS)
+    await ten_minutes_pass(watched.hall.postgres, "deliveries")
     watched.hall.grants.ids[AMY.user_id] = procore_id
     await watched.until("delivered")
     waited = await watched.waited()
-    assert waited["authorization"] == pytest.approx(600, abs=SLOW_S)
+    assert waited["authorization"] == about(600)
     assert sum(waited.values()) - waited["authorization"] < SLOW_S
-    labels = {"work": "return", "waiting_on": "authorization"}
-    assert watched.shown("connector_waited_seconds_total", **labels) == pytest.approx(
-        600, abs=SLOW_S
-    )
+    assert charged_to(watched.metrics, "return", "authorization") == about(600)
 
 
 async def test_a_return_waits_for_procore_until_it_is_tried_again_and_then_for_us(
@@ -93,10 +80,10 @@ async def test_a_return_waits_for_procore_until_it_is_tried_again_and_then_for_u
 
     watched.hall.procore.fault = fail_once
     await watched.until("waiting")
-    await watched.hall.postgres.execute(LET_PASS)
+    await ten_minutes_pass(watched.hall.postgres, "deliveries")
     await watched.until("delivered")
     waited = await watched.waited()
-    assert waited["queue"] == pytest.approx(600, abs=SLOW_S)
+    assert waited["queue"] == about(600)
     assert 0 < waited["procore"] < SLOW_S
 
 
@@ -107,9 +94,9 @@ async def test_what_part3_told_late_of_is_part3s_and_counts_from_the_return(
     earlier = datetime.fromtimestamp(datetime.now(UTC).timestamp() - 900, UTC)
     watched.hall.part3.returns[answer.id] = replace(answer, returned_at=earlier)
     await watched.until("delivered")
-    assert (await watched.waited())["part3"] == pytest.approx(900, abs=SLOW_S)
-    assert watched.shown("connector_return_age_seconds_count") == 1
-    assert watched.shown("connector_return_age_seconds_sum") == pytest.approx(900, abs=SLOW_S)
+    assert (await watched.waited())["part3"] == about(900)
+    assert shown(watched.metrics, "connector_return_age_seconds_count") == 1
+    assert shown(watched.metrics, "connector_return_age_seconds_sum") == about(900)
 
 
 async def test_what_an_earlier_life_had_delivered_has_no_time_that_anybody_knows(
@@ -118,4 +105,4 @@ async def test_what_an_earlier_life_had_delivered_has_no_time_that_anybody_knows
     (answer,) = watched.hall.part3.returns.values()
     watched.hall.part3.returns[answer.id] = replace(answer, state="delivered")
     await watched.until("delivered")
-    assert watched.shown("connector_return_age_seconds_count") == 0
+    assert shown(watched.metrics, "connector_return_age_seconds_count") == 0

@@ -24,11 +24,9 @@ from services.waits import (
 )
 from sync_worker.inbound.pausing import IN_A_ROW, LONGEST_PAUSE_S, Pauses
 from sync_worker.measures import HELD_REASONS, CountedLooks, Measures
+from tests.minutes import SLOW_S, about, charged_to, ten_minutes_pass
 from tests.worker.bench import Bench
 from tests.worker.sides import OWNER, PROJECT, rfi_json
-
-SLOW_S = 60.0
-"""What a slow machine may add to minutes that were made up."""
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -92,7 +90,7 @@ async def test_what_nobody_asked_for_tells_nothing() -> None:
     with accounting(Account(Minutes(since=NOON), at(1), tells=False)):
         assert told() == {}
     with accounting(Account(Minutes(since=NOON), at(1))):
-        assert told()["waited_s"]["queue"] == pytest.approx(60, abs=SLOW_S)
+        assert told()["waited_s"]["queue"] == about(60)
 
 
 def test_looks_that_were_not_taken_up_know_which_side_was_away() -> None:
@@ -161,11 +159,6 @@ SELECT $1, 'rfi', '1', now(), 1, moment, moment, moment + make_interval(secs => 
   moment + make_interval(secs => $2::float8)
 FROM (SELECT now() - make_interval(secs => $2::float8 + $3::float8) AS moment) AS changed
 """
-LET_PASS = """
-UPDATE mirror.looks SET due_at = now(), minutes = minutes || jsonb_build_object(
-  'since', (minutes->>'since')::timestamptz - interval '10 minutes',
-  'until', (minutes->>'until')::timestamptz - make_interval(secs => $1::float8))
-"""
 
 
 class Watched:
@@ -199,12 +192,8 @@ class Watched:
         for hooks in (self.bench.procore.on, self.bench.part3.on):
             hooks.clear()
 
-    async def ten_minutes_pass(self, *, back_in_s: float = 600) -> None:
-        await self.bench.postgres.execute(LET_PASS, back_in_s)
-
     def counted(self, on: str) -> float:
-        labels = {"work": "look", "waiting_on": on}
-        return self.metrics.registry.get_sample_value("connector_waited_seconds_total", labels) or 0
+        return charged_to(self.metrics, "look", on)
 
 
 @pytest.fixture
@@ -225,9 +214,9 @@ async def test_a_notice_that_comes_late_is_procores_and_its_wait_here_is_ours(
 ) -> None:
     await watched.noticed(late_s=300, ago_s=200)
     waited = await watched.looked()
-    assert waited["procore"] == pytest.approx(300, abs=SLOW_S)
-    assert waited["queue"] == pytest.approx(200, abs=SLOW_S)
-    assert watched.counted("procore") == pytest.approx(300, abs=SLOW_S)
+    assert waited["procore"] == about(300)
+    assert waited["queue"] == about(200)
+    assert watched.counted("procore") == about(300)
 
 
 @pytest.mark.postgres
@@ -246,11 +235,11 @@ async def test_what_failed_for_now_waits_for_that_side_until_it_is_due(
     hooks = watched.bench.procore.on if side == "procore" else watched.bench.part3.on
     hooks["rfi" if side == "procore" else "put"] = failing(TryLater("away", reason=reason))
     await watched.failed_once()
-    await watched.ten_minutes_pass(back_in_s=240)
+    await ten_minutes_pass(watched.bench.postgres, "looks", due_since_s=240)
     waited = await watched.looked()
-    assert waited[on] == pytest.approx(360, abs=SLOW_S)  # due again after 6 minutes
-    assert waited["queue"] == pytest.approx(240, abs=SLOW_S)  # and then nobody took it up
-    assert watched.counted(on) == pytest.approx(360, abs=SLOW_S)
+    assert waited[on] == about(360)  # due again after 6 minutes
+    assert waited["queue"] == about(240)  # and then nobody took it up
+    assert watched.counted(on) == about(360)
 
 
 @pytest.mark.postgres
@@ -259,7 +248,7 @@ async def test_a_missing_authorization_is_waited_for_until_it_is_given(watched: 
     refused = GrantRefused(OWNER, reason="needs_reauthorization")
     watched.bench.procore.on["rfi"] = failing(refused)
     await watched.failed_once()
-    await watched.ten_minutes_pass()
+    await ten_minutes_pass(watched.bench.postgres, "looks")
     await watched.bench.postgres.execute(
         "UPDATE mirror.projects SET attention_since = now() - interval '10 minutes'"
     )
@@ -271,7 +260,7 @@ async def test_a_missing_authorization_is_waited_for_until_it_is_given(watched: 
     for record_id in ("1", "2"):
         row = await watched.bench.row("activity", event="record.mirrored", procore_id=record_id)
         waited = row["detail"]["waited_s"]
-        assert waited["authorization"] == pytest.approx(600, abs=SLOW_S), record_id
+        assert waited["authorization"] == about(600), record_id
         assert waited.get("queue", 0) < SLOW_S, record_id
 
 
@@ -291,7 +280,7 @@ async def test_a_paused_project_waits_for_a_person(watched: Watched) -> None:
     )
     await watched.bench.connect()
     waited = await watched.looked()
-    assert waited["person"] == pytest.approx(600, abs=SLOW_S)
+    assert waited["person"] == about(600)
 
 
 @pytest.mark.postgres
@@ -306,6 +295,6 @@ async def test_what_is_asked_for_meanwhile_begins_its_own_minutes(watched: Watch
     watched.bench.part3.on["put"] = change_meanwhile
     async with watched.bench.worker.running(sweeping=False):
         await watched.bench.until(watched.bench.nothing_to_look_at)
-    assert watched.counted("queue") == pytest.approx(600, abs=SLOW_S)
+    assert watched.counted("queue") == about(600)
     # a sweep asked again, and of no newer change: Procore was late once
-    assert watched.counted("procore") == pytest.approx(300, abs=SLOW_S)
+    assert watched.counted("procore") == about(300)
