@@ -278,7 +278,7 @@ async def test_a_paused_project_waits_for_a_person(watched: Watched) -> None:
     await watched.bench.postgres.execute(
         "UPDATE mirror.projects SET state = 'paused', connection_updated_at = $1", paused
     )
-    await watched.bench.connect()
+    await watched.bench.connect(connected_at=paused)
     waited = await watched.looked()
     assert waited["person"] == about(600)
 
