@@ -280,6 +280,25 @@ async def test_d8_killed_after_the_answer_it_loses_nothing(
     assert list(tmp_path.glob("*.pair")) == []
 
 
+async def test_c46_without_the_store_of_its_keys_it_serves_on_and_another_does_not_begin(
+    database: str, authority: Postgres, login: LoginHost, tmp_path: Path
+) -> None:
+    pair = await put_grant(authority, login, 5000)
+    keys = tmp_path / "keys"
+    keys.write_text(written(SEALING))
+    env = environment(database, login.url, tmp_path, TOKEN_ENCRYPTION_KEYS_FILE=str(keys))
+    del env["TOKEN_ENCRYPTION_KEYS"]
+    async with program(env) as running:
+        keys.unlink()
+        assert (await running.ask()).json()["access_token"] == pair.access_token.reveal()
+        another = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "token_service", env=env, stderr=asyncio.subprocess.PIPE
+        )
+        _, said = await another.communicate()
+    assert another.returncode == 78
+    assert b"TOKEN_ENCRYPTION_KEYS_FILE" in said
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can close a process's memory")
 async def test_d13_the_token_service_leaves_no_core_and_its_memory_is_closed(
     database: str, authority: Postgres, login: LoginHost, tmp_path: Path
