@@ -3,7 +3,7 @@
 A name that is resolved first and connected to later can lead elsewhere by then (DNS rebinding). So
 the one who connects resolves, checks every address and connects to just those; the TLS name stays
 the host's, as it is taken from the URL and not from the address.
-Source: OWASP, Server-Side Request Forgery Prevention; reliability notes, list B 52.
+Source: OWASP, Server-Side Request Forgery Prevention; docs/bad-inputs.md, 52.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """What must hold at the end of every history, whatever its faults were.
 
-The names are those of the reliability notes: I1 every notice, or a sweep, leads to a look; I2 at
+The names are those of docs/reliability.md: I1 every notice, or a sweep, leads to a look; I2 at
 most one lasting effect; I3 never an older state after a newer; I4 the right person's grant; I5 no
 offset passes unfinished work; I7 in step, moving, or visibly explained. I3 to I5 are also checked
 where they could break, while the history goes on.

@@ -55,7 +55,7 @@ RARE = (
 
 
 class Violation(AssertionError):  # noqa: N818 - says what it is
-    """An invariant does not hold. `name` is I1 to I7 of the reliability notes, or `grant`."""
+    """An invariant does not hold. `name` is I1 to I7 of docs/reliability.md, or `grant`."""
 
     def __init__(self, name: str, what: str) -> None:
         super().__init__(f"{name}: {what}")

@@ -1,6 +1,6 @@
-"""D14: each SQL statement about a tenant's rows names the tenant, or is a duty that serves all.
+"""Threat 14: a statement about a tenant's rows names the tenant, or is a duty that serves all.
 
-The first wall of two; the second is PostgreSQL's own, see docs/decisions on walls between projects.
+The first wall of two; PostgreSQL's own is in docs/decisions/0010-walls-between-projects.md.
 """
 
 import ast

@@ -1,7 +1,7 @@
 """The daily count of our own writes: each marker of the last week stands exactly once.
 
 Counted in what was read from Procore and put into Part3 since the listing, so it costs no call of
-its own. Source: reliability notes, 5.3 step 6.
+its own. What it counts on: docs/reliability.md, A6.
 """
 
 from collections.abc import Mapping

@@ -3,7 +3,7 @@
 Procore has no idempotency key for replies and responses. So an intent is committed before the
 first byte leaves, its marker travels in the text, and when the outcome is unknown nothing is sent
 again until the marker has been looked for after a quiet period. After two sends a person decides.
-Source: reliability notes, section 5.
+What that promises: docs/reliability.md, A6 and A7.
 """
 
 from datetime import datetime, timedelta

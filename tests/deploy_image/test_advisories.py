@@ -1,4 +1,4 @@
-"""D28: a release with a known flaw is noticed; against a database of flaws on this machine."""
+"""Threat 28: a release with a known flaw is noticed; on a database of flaws on this machine."""
 
 import json
 import threading

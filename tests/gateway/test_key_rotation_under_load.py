@@ -1,6 +1,7 @@
-"""B28, D12, D23: both senders' secrets change on two gateways, and no delivery is refused.
+"""Bad input 28, threats 12 and 23: both senders' secrets change, and no delivery is refused.
 
-Played as docs/configuration.md tells it; a sender changes over once both keys are known.
+Played on two gateways as docs/configuration.md tells it; a sender changes over once both keys are
+known.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Goal 4: whatever stands in an authentic body, its sender hears 2xx and the next event flows.
+"""Promise A4: whatever stands in an authentic body, its sender hears 2xx and the next event flows.
 
 Any other answer would make Procore hold back everything that waits behind the body.
 """

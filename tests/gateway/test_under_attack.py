@@ -1,4 +1,4 @@
-"""Goal 23: strangers who hold connections and send without end cost authentic senders nothing."""
+"""Promise A23: who holds connections and sends without end costs authentic senders nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

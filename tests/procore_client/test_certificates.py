@@ -1,4 +1,4 @@
-"""B61: who we call has to prove who they are, and nothing switches that off."""
+"""Bad input 61: who we call has to prove who they are, and nothing switches that off."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""D20: what the app calls in Procore, so that nobody has to grant it more.
+"""Threat 20: what the app calls in Procore, so that nobody has to grant it more.
 
 The rights themselves are set where the app is registered; this is the list they follow from.
 """

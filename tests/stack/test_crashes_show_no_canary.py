@@ -1,4 +1,4 @@
-"""Goal 19, when something breaks: a secret in an exception's own words is in no log."""
+"""Promise A19, when something breaks: a secret in an exception's own words is in no log."""
 
 import base64
 import secrets

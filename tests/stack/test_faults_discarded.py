@@ -1,8 +1,8 @@
 """Thirteen hours without our gateway: Procore gives its events up, and all is equal again.
 
 Hours pass on the stand-in's clock, which stays ahead from here on. The next listing of the schedule
-is an hour of ours away: the audit of the hook has to find that something was given up (contract
-section 2.5, behaviours 22 and 23).
+is an hour of ours away: the audit of the hook has to find that something was given up (Procore's
+behaviours 22 and 23, docs/field-rules.md).
 """
 
 from functools import partial

@@ -1,4 +1,4 @@
-"""Goal 19: a system at LOG_LEVEL=debug does its work, and no secret leaves its vault."""
+"""Promise A19: a system at LOG_LEVEL=debug does its work, and no secret leaves its vault."""
 
 import secrets
 import time

@@ -1,4 +1,4 @@
-"""D27: an audit that was changed shows it, also when its tables' owner did it."""
+"""Threat 27: an audit that was changed shows it, also when its tables' owner did it."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Goal 20, D12: keys change on two replicas under load, and nobody is refused meanwhile.
+"""Promise A20, threat 12: keys change on two replicas under load, and nobody is refused meanwhile.
 
 Each rotation is played as docs/configuration.md tells it: behind, first, alone, and each step on
 one replica after the other, so that for a while every pair of neighbouring steps runs side by side.

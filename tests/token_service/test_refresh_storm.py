@@ -1,4 +1,4 @@
-"""Goals 17 and 18: four replicas, a hundred callers each, and every rotation redeems once.
+"""Promises A17 and A18: four replicas, a hundred callers each, and every rotation redeems once.
 
 `make refresh-storm` plays 1,000 rotations; here are a few of each kind. Times are scaled down: an
 endpoint of 1.2 s stands for one of 45 s. Stopped and killed programs: test_token_program.py.

@@ -1,7 +1,7 @@
-"""Goal 21: every route there is, with ids that are another's; the routes are read off the program.
+"""Promise A21: every route there is, with ids that are another's.
 
-A new route that takes a project is tried at once; one that takes none has to say below whose
-business it is, or `test_d14_every_route_is_in_the_matrix` fails.
+They are read off the program. A new route that takes a project is tried at once; one that takes
+none has to say below whose business it is, or `test_d14_every_route_is_in_the_matrix` fails.
 """
 
 from collections.abc import Iterator

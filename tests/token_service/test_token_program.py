@@ -223,7 +223,7 @@ def test_bad_settings_are_all_named_and_end_with_78(tmp_path: Path) -> None:
 async def test_a_replica_that_stood_still_through_its_refresh_still_brings_the_pair_home(
     database: str, authority: Postgres, login: LoginHost, tmp_path: Path
 ) -> None:
-    """Goal 17: as SIGSTOP, a frozen machine or a long pause do; longer than deadline and lease."""
+    """Promise A17: as after SIGSTOP or a long pause; for longer than deadline and lease."""
     login.delay_s = 0.3
     old = await put_grant(authority, login, 1000)
     short = {"REFRESH_DEADLINE_S": "1.5", "REFRESH_LEASE_S": "1.6"}
@@ -256,7 +256,7 @@ async def test_a_replica_that_stood_still_through_its_refresh_still_brings_the_p
 async def test_d8_killed_after_the_answer_it_loses_nothing(
     local_postgres: LocalPostgres, database: str, login: LoginHost, tmp_path: Path
 ) -> None:
-    """Goal 18: Postgres stands still when the answer comes, and then the program is killed -9."""
+    """Promise A18: Postgres stands still when the answer comes, then the program is killed -9."""
     await migrate(database, ["sync_worker", "token_service"])
     login.delay_s = 0.5
     async with open_postgres(database) as postgres:
