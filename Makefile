@@ -29,7 +29,8 @@ help: ## Show this list
 demo: $(READY) prepare ## Play the article's story, then stay up to be used (ONCE=1: end after the story)
 	@$(RUN) -m connector demo $(if $(ONCE),--once)
 
-test: lint types setup-browser prepare ## Lint, types and every test, on a real Kafka, PostgreSQL and browser
+test: $(READY) ## Lint, types and every test, on a real Kafka, PostgreSQL and browser
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target lint mypy basedpyright setup-browser
 	$(PYTEST) $(SHARED_OUT) $(ARGS)
 
 test-unit: $(READY) ## The tests that need no server and no browser
@@ -45,8 +46,12 @@ lint: $(READY) ## Rules of the code and its layout
 	$(RUN) -m ruff check $(CODE)
 	$(RUN) -m ruff format --check $(CODE)
 
-types: $(READY) ## Types, and results that are returned and dropped
+types: mypy basedpyright ## Types, and results that are returned and dropped
+
+mypy: $(READY)
 	$(RUN) -m mypy
+
+basedpyright: $(READY)
 	$(RUN) -m basedpyright --level error
 
 fmt: $(READY) ## Write the code as the rules want it, where a tool can

@@ -78,6 +78,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         self._selector = _NoSockets(self)
         self._clock_resolution = TICK_S / 1_000
         self._numbers = count()
+        self._tasks: list[NumberedTask] = []  # a history has some hundred
         self.set_task_factory(self._numbered)
         self.set_exception_handler(lambda _loop, _context: None)
 
@@ -87,7 +88,9 @@ class VirtualLoop(base_events.BaseEventLoop):
         coroutine: Coroutine[Any, Any, Any] | Generator[Any, None, Any],
         **more: Any,
     ) -> asyncio.Task[Any]:
-        return NumberedTask(next(self._numbers), coroutine, loop=loop, **more)
+        task = NumberedTask(next(self._numbers), coroutine, loop=loop, **more)
+        self._tasks.append(task)
+        return task
 
     def time(self) -> float:
         """Return seconds since the history began."""
@@ -122,14 +125,16 @@ class VirtualLoop(base_events.BaseEventLoop):
             future.set_exception(error)
         return future
 
+    def tasks_left(self) -> list[NumberedTask]:
+        """Return the tasks that are not done, oldest first.
+
+        `asyncio.all_tasks` goes through those of earlier histories too, until they are collected.
+        """
+        return [task for task in self._tasks if not task.done()]
+
     def tasks_of(self, owner: object) -> list[NumberedTask]:
-        """Return the tasks that run in somebody's name, oldest first."""
-        mine = [
-            task
-            for task in asyncio.all_tasks(self)
-            if isinstance(task, NumberedTask) and task.owner is owner
-        ]
-        return sorted(mine, key=lambda task: task.number)
+        """Return those that run in somebody's name, oldest first."""
+        return [task for task in self.tasks_left() if task.owner is owner]
 
     def _process_events(self, event_list: list[Any]) -> None:
         pass

@@ -288,11 +288,10 @@ class World:
         """End everything that still runs; none of it has an effect any more."""
         current = asyncio.current_task()
         for _ in range(5):
-            left = [task for task in asyncio.all_tasks(self.loop) if task is not current]
-            for task in sorted(left, key=lambda one: one.number):  # type: ignore[attr-defined]
-                owner = task.owner  # type: ignore[attr-defined]
-                if isinstance(owner, Process):
-                    owner.alive = False
+            left = [task for task in self.loop.tasks_left() if task is not current]
+            for task in left:
+                if isinstance(task.owner, Process):
+                    task.owner.alive = False
                 task.cancel()
             if not left:
                 return
