@@ -8,11 +8,13 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import asyncpg
 import httpx2
 import psutil
 import pytest
+import pytest_asyncio
 
 from tests.databases import fresh_database
 
@@ -94,11 +96,33 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_played_once_it_tells_the_story_and_ends_with_0(
-    kafka_bootstrap: str, database: str
-) -> None:
-    async with demo(kafka_bootstrap, database, "--once") as shown:
-        assert await shown.ended() == 0, shown.said
+@dataclass
+class Demos:
+    """Two on the same servers: one that stays up, and one that was played once to its end."""
+
+    staying: Demo
+    once: Demo
+    exit_code: int
+    database_of_once: str
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def demos(kafka_bootstrap: str, database_url: str) -> AsyncIterator[Demos]:
+    async with (
+        fresh_database(database_url) as one,
+        fresh_database(database_url) as another,
+        demo(kafka_bootstrap, one) as staying,
+        demo(kafka_bootstrap, another, "--once") as once,
+    ):
+        exit_code = await once.ended()
+        await staying.until(STAYS_UP)
+        yield Demos(staying, once, exit_code, another)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_played_once_it_tells_the_story_and_ends_with_0(demos: Demos) -> None:
+    shown = demos.once
+    assert demos.exit_code == 0, shown.said
     for step in STEPS:
         assert step in shown.said
     assert STAYS_UP not in shown.said
@@ -107,29 +131,32 @@ async def test_played_once_it_tells_the_story_and_ends_with_0(
     # whole, to be copied into a login page
     assert "dana@northbridge-builders.example" in shown.said
     # it was the database of DATABASE_URL
-    session = await asyncpg.connect(database)
+    session = await asyncpg.connect(demos.database_of_once)
     assert await session.fetchval("SELECT count(*) FROM mirror.records") > 0
     await session.close()
 
 
-async def test_two_demos_share_servers_and_a_killed_program_comes_back(
-    kafka_bootstrap: str, database_url: str, database: str
-) -> None:
-    async with (
-        fresh_database(database_url) as another,
-        demo(kafka_bootstrap, database) as first,
-        demo(kafka_bootstrap, another, "--once") as second,
-    ):
-        assert await second.ended() == 0, second.said
-        await first.until(STAYS_UP)
-        programs = first.programs()
-        programs["sync_worker"].kill()
-        await first.until("worker-1 is ready again")
-        assert "worker-1 ended with -9" in first.said
-        first.process.send_signal(signal.SIGINT)
-        assert await first.ended() == 128 + signal.SIGINT
-        assert not any(one.is_running() for one in programs.values())
-        assert "Traceback" not in first.said + second.said
+@pytest.mark.asyncio(loop_scope="module")
+async def test_every_address_it_shows_leads_somewhere(demos: Demos) -> None:
+    addresses = set(re.findall(r"http://127\.0\.0\.1:\d+[^\s│]*", demos.staying.said))
+    assert len(addresses) >= len(STEPS)
+    async with httpx2.AsyncClient(trust_env=False, follow_redirects=True) as http:
+        for address in addresses:
+            answer = await http.get(address, headers={"accept": "text/html"})
+            assert answer.is_success, f"{address}: {answer.status_code}"
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_killed_program_comes_back_and_all_end_with_the_demo(demos: Demos) -> None:
+    shown = demos.staying
+    programs = shown.programs()
+    programs["sync_worker"].kill()
+    await shown.until("worker-1 is ready again")
+    assert "worker-1 ended with -9" in shown.said
+    shown.process.send_signal(signal.SIGINT)
+    assert await shown.ended() == 128 + signal.SIGINT
+    assert not any(one.is_running() for one in programs.values())
+    assert "Traceback" not in shown.said + demos.once.said
 
 
 async def test_the_database_of_an_ended_demo_serves_the_next_and_that_of_a_living_one_does_not(
@@ -157,14 +184,3 @@ async def test_data_that_no_demo_made_are_left_alone(kafka_bootstrap: str, datab
     assert "left alone" in refused.said
     assert await session.fetchval("SELECT to_regclass('mirror.precious') IS NOT NULL")
     await session.close()
-
-
-async def test_every_address_it_shows_leads_somewhere(kafka_bootstrap: str, database: str) -> None:
-    async with demo(kafka_bootstrap, database) as shown:
-        await shown.until(STAYS_UP)
-        addresses = set(re.findall(r"http://127\.0\.0\.1:\d+[^\s│]*", shown.said))
-        assert len(addresses) >= len(STEPS)
-        async with httpx2.AsyncClient(trust_env=False, follow_redirects=True) as http:
-            for address in addresses:
-                answer = await http.get(address, headers={"accept": "text/html"})
-                assert answer.is_success, f"{address}: {answer.status_code}"
