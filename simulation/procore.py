@@ -319,7 +319,13 @@ class ProcorePort:
         return True
 
     async def download(
-        self, place: Place, attachment: Attachment, into: Path, *, whose: str
+        self,
+        place: Place,
+        attachment: Attachment,
+        into: Path,
+        *,
+        whose: str,
+        most_bytes: int | None = None,
     ) -> FileBytes:
         """Write an attachment's bytes to a new file."""
         await self._allowed(whose)

@@ -140,7 +140,7 @@ def _worker(
         gather_s=timing.look_delay_s,
         settle_s=timing.settle_s,
     )
-    mirror = Mirror(procore, part3, records)
+    mirror = Mirror(procore, part3, records, most_file_bytes=settings.most_file_bytes)
     looking = Looking(
         procore=procore,
         looks=looks,

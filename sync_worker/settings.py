@@ -14,6 +14,7 @@ from services.settings import (
 from sync_worker.poison import MOST_POISON
 
 PORT = 8080
+MOST_FILE_BYTES = 5 * 2**30
 DEFAULT_FILE_ORIGINS = "https://*.procore.com,https://*.amazonaws.com"
 
 
@@ -68,6 +69,7 @@ class WorkerSettings:
     file_origins: tuple[str, ...]
     worker_id: str
     poison_limit: int
+    most_file_bytes: int | None
 
     @classmethod
     def read(cls, reader: Reader) -> "WorkerSettings":
@@ -90,4 +92,5 @@ class WorkerSettings:
             ),
             worker_id=reader.text("WORKER_ID", platform.node() or "worker"),
             poison_limit=reader.count("POISON_LIMIT", MOST_POISON),
+            most_file_bytes=reader.count("FILE_MAX_BYTES", MOST_FILE_BYTES) or None,
         )

@@ -28,9 +28,17 @@ class _Note(msgspec.Struct, frozen=True, kw_only=True):
     etag: str
 
 
+class TooMuch(Exception):  # noqa: N818 - says what came
+    """More bytes than a file may have."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        super().__init__(f"more than {most_bytes} bytes")
+
+
 @dataclass(slots=True)
 class Arriving:
-    """The file at `path`, as far as it has come."""
+    """The file at `path`, as far as it has come; of more than `most_bytes` none is taken."""
 
     path: Path
     size: int = 0
@@ -38,6 +46,7 @@ class Arriving:
     _digest: Any = field(default_factory=hashlib.sha256)
     _file: IO[bytes] | None = None
     _noted: int = 0
+    most_bytes: int | None = None
 
     @classmethod
     async def at(cls, path: Path) -> "Arriving":
@@ -79,8 +88,14 @@ class Arriving:
         first = rest.partition("-")[0]
         return bool(self.size) and unit == "bytes" and first == str(self.size)
 
+    def expect(self, count: int) -> None:
+        """Raise TooMuch where so many bytes more are beyond the most there may be."""
+        if self.most_bytes is not None and self.size + count > self.most_bytes:
+            raise TooMuch(self.most_bytes)
+
     async def take(self, chunk: bytes) -> None:
-        """Add bytes."""
+        """Add bytes. Raises TooMuch."""
+        self.expect(len(chunk))
         await asyncio.to_thread(self._add, chunk)
 
     def _add(self, chunk: bytes) -> None:

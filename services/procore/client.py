@@ -199,10 +199,18 @@ class Procore:
         return json_of(answer)
 
     async def download(
-        self, place: Place, attachment: Attachment, into: Path, *, whose: str
+        self,
+        place: Place,
+        attachment: Attachment,
+        into: Path,
+        *,
+        whose: str,
+        most_bytes: int | None = None,
     ) -> FileBytes:
-        """Write an attachment's bytes to a new file. Raises TryLater when they are not whole."""
-        return await self._files.download(place, attachment, into, whose=whose)
+        """Write an attachment's bytes to a new file, at most so many. Raises as `Files`."""
+        return await self._files.download(
+            place, attachment, into, whose=whose, most_bytes=most_bytes
+        )
 
     async def upload(
         self, place: Place, path: Path, name: str, content_type: str, *, whose: str

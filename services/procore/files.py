@@ -6,7 +6,7 @@ hosts only, since storage rejects or leaks it. A download that was cut goes on w
 
 import asyncio
 import mimetypes
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -18,7 +18,7 @@ from schemas.connections import AccessToken
 from services.checked_connections import AddressRefused
 from services.errors import OutcomeUnknown, TryLater
 from services.http_client import HttpClient, NoAnswer, NotSent
-from services.procore.arriving import BEYOND, PART, Arriving
+from services.procore.arriving import BEYOND, PART, Arriving, TooMuch
 from services.procore.call import Caller, Tokens, json_of
 from services.procore.counting import unobserved
 from services.procore.errors import Refused
@@ -57,6 +57,14 @@ class FileEmpty(FileNotWhole):
     """A whole answer without a byte: a fault of the storage, or a file that is empty in Procore."""
 
 
+class FileTooLarge(FileNotWhole):
+    """It has more bytes than may be copied; none of them are kept."""
+
+    def __init__(self, attachment: Attachment, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        super().__init__(f"{attachment.name} has more than {most_bytes:,} bytes")
+
+
 class _TokenRefused(FileNotWhole):
     """A 401 to a call that carried an access token."""
 
@@ -85,13 +93,21 @@ class Files:
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
 
     async def download(
-        self, place: Place, attachment: Attachment, into: Path, *, whose: str
+        self,
+        place: Place,
+        attachment: Attachment,
+        into: Path,
+        *,
+        whose: str,
+        most_bytes: int | None = None,
     ) -> FileBytes:
-        """Write an attachment's bytes to `into`; memory stays flat.
+        """Write an attachment's bytes to `into`, at most so many; memory stays flat.
 
-        What an earlier attempt left there is gone on with, if the storage allows it.
+        What an earlier attempt left there is gone on with, if the storage allows it. What finds no
+        room on the disk is removed from it, so that smaller files have some.
 
         Raises:
+            FileTooLarge: it has more bytes than `most_bytes`.
             FileNotWhole: it must be tried again, with the record's fresh address.
             TryLater, NeedsPerson: no grant, or the storage is down.
         """
@@ -100,14 +116,29 @@ class Files:
             raise FileNotWhole(message)
         async with self._turns:
             arriving = await Arriving.at(into)
-            for _ in range(MOST_CUTS):
-                before = arriving.size
-                try:
-                    return await self._follow(place, attachment, arriving, whose)
-                except _Cut:
-                    if arriving.size <= before or not arriving.headers:
-                        raise
-            return await self._follow(place, attachment, arriving, whose)
+            arriving.most_bytes = most_bytes
+            try:
+                return await self._on_and_on(place, attachment, arriving, whose)
+            except TooMuch as error:
+                await arriving.forget()
+                raise FileTooLarge(attachment, error.most_bytes) from error
+            except OSError as error:
+                await arriving.forget()
+                message = f"{attachment.name} cannot be kept here: {error.strerror}"
+                raise FileNotWhole(message) from error
+
+    async def _on_and_on(
+        self, place: Place, attachment: Attachment, arriving: Arriving, whose: str
+    ) -> FileBytes:
+        """Go on after a cut, as long as that brings more."""
+        for _ in range(MOST_CUTS):
+            before = arriving.size
+            try:
+                return await self._follow(place, attachment, arriving, whose)
+            except _Cut:
+                if arriving.size <= before or not arriving.headers:
+                    raise
+        return await self._follow(place, attachment, arriving, whose)
 
     async def _follow(
         self, place: Place, attachment: Attachment, arriving: Arriving, whose: str
@@ -272,7 +303,7 @@ async def _received(
     if not await arriving.open(status, headers):
         message = f"{name}: the storage gave another part than was asked for"
         raise FileNotWhole(message)
-    await _written(attachment, arriving, answer.aiter_raw(CHUNK_BYTES))
+    await _written(attachment, arriving, answer)
     if status == PART and total is not None and arriving.size != total:
         message = f"{name}: {total} bytes were announced, and {arriving.size} came"
         await arriving.forget()
@@ -294,12 +325,12 @@ async def _refuse_another_size(attachment: Attachment, arriving: Arriving) -> No
     raise FileNotWhole(message)
 
 
-async def _written(
-    attachment: Attachment, arriving: Arriving, chunks: AsyncIterator[bytes]
-) -> None:
+async def _written(attachment: Attachment, arriving: Arriving, answer: httpx2.Response) -> None:
     until = asyncio.get_running_loop().time() + STORAGE_DEADLINE_S
+    announced = answer.headers.get("content-length", "")
     try:
-        async for chunk in chunks:
+        arriving.expect(int(announced) if announced.isdecimal() else 0)
+        async for chunk in answer.aiter_raw(CHUNK_BYTES):
             if arriving.size == 0 and _looks_like_a_page(attachment, chunk):
                 message = f"{attachment.name} arrived as an error page"
                 raise FileNotWhole(message)

@@ -336,13 +336,20 @@ def note_empty(db: Database, project_id: str, attachment_id: str) -> list[Row]:
     return []
 
 
-@answers(sql.TRULY_EMPTY)
-def truly_empty(
-    db: Database, project_id: str, ids: Sequence[str], tries: int, hours: int, told: Sequence[str]
+@answers(sql.LEFT_OUT)
+def left_out(
+    db: Database,
+    project_id: str,
+    ids: Sequence[str],
+    tries: int,
+    hours: int,
+    told: Sequence[str],
+    _most_bytes: int,
 ) -> list[Row]:
+    """Answer of those that came empty: no file here is too large."""
     rows = (db.empty_files.get((project_id, one)) for one in ids)
     return [
-        {"attachment_id": row["attachment_id"]}
+        {"attachment_id": row["attachment_id"], "larger_than": None}
         for row in rows
         if row is not None
         and (

@@ -5,24 +5,30 @@ Labels in capitals are for people. Those in small letters are for Part3 itself: 
 `participants` (who may see a private record, by e-mail) and `rounds`.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from schemas.records import File, Status
 from services.procore.models import Approver, Attachment, Rfi, Submittal, UserRef
 
 NOT_MIRRORED = "Files not mirrored"
+NOTHING_LEFT_OUT: Mapping[str, str] = {}
 
 
 def extras_of(
     source: Rfi | Submittal,
     attachments: list[Attachment],
     files: Mapping[str, File],
-    empty: Collection[str] = (),
+    left_out: Mapping[str, str] = NOTHING_LEFT_OUT,
 ) -> dict[str, Any]:
-    """Other fields by label; those in small letters are for Part3 itself, not for reading."""
-    pending = len({one.id for one in attachments} - files.keys() - set(empty))
-    without = sorted({one.name for one in attachments if one.id in empty})
+    """Other fields by label; those in small letters are for Part3 itself, not for reading.
+
+    `left_out` says by id why attachments are not copied.
+    """
+    pending = len({one.id for one in attachments} - files.keys() - left_out.keys())
+    without = {(left_out[one.id], one.name) for one in attachments if one.id in left_out}
     found: dict[str, Any] = dict(source.extras)
     if source.distribution:
         found["Distribution"] = ", ".join(sorted(user.name for user in source.distribution))
@@ -33,7 +39,10 @@ def extras_of(
             {user.login.casefold() for user in everybody_of(source).values() if user.login}
         )
     if without:
-        found[NOT_MIRRORED] = f"{', '.join(without)}: empty in Procore (0 bytes)"
+        found[NOT_MIRRORED] = "; ".join(
+            f"{', '.join(name for _, name in sorted(same))}: {why}"
+            for why, same in groupby(sorted(without), key=itemgetter(0))
+        )
     if pending:
         found["files_pending"] = pending
     if isinstance(source, Rfi) and source.answers is None:

@@ -13,7 +13,7 @@ from schemas.records import File, Kind, Record, StoredRecord
 from services import failpoints
 from services.errors import ConnectorError, NeedsPerson, TryLater
 from services.part3.client import Outdated
-from services.procore.files import FileBytes, FileEmpty
+from services.procore.files import FileBytes, FileEmpty, FileTooLarge
 from services.procore.models import Attachment, Place, Rfi, Submittal
 from services.tracing import span
 from services.waits import Closed
@@ -44,9 +44,15 @@ class Downloads(Protocol):
     """Where the bytes of attachments come from."""
 
     async def download(
-        self, place: Place, attachment: Attachment, into: Path, *, whose: str
+        self,
+        place: Place,
+        attachment: Attachment,
+        into: Path,
+        *,
+        whose: str,
+        most_bytes: int | None = None,
     ) -> FileBytes:
-        """Write an attachment's bytes to a new file."""
+        """Write an attachment's bytes to a new file, at most so many."""
 
 
 class Puts(Protocol):
@@ -103,12 +109,16 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """Puts records into Part3, each under its lease."""
+    """Puts records into Part3, each under its lease.
+
+    A file of more than `most_file_bytes` is named as not mirrored; None: however large.
+    """
 
     procore: Downloads
     part3: Puts
     records: Records
     partials: Partials = field(default_factory=lambda: Partials(default_folder()))
+    most_file_bytes: int | None = None
 
     async def bring(
         self,
@@ -135,7 +145,8 @@ class Mirror:
         remembered = await self._remembered(key, before, source)
         attachments = attachments_of(source)
         known = await self.records.known_files(key.project_id, [one.id for one in attachments])
-        missing = [one for one in attachments if one.id not in known.keys() | remembered.empty]
+        settled = known.keys() | remembered.left_out.keys()
+        missing = [one for one in attachments if one.id not in settled]
         record = await self._translated(key, source, known, before, remembered)
         if await self._is_of_the_same_second(key, before, record, source):
             raise StaleRead(key)
@@ -212,8 +223,11 @@ class Mirror:
         rounds: Rounds = ()
         if isinstance(source, Rfi):
             rounds = next_rounds(before.known_rounds, before.record, source)
-        empty = await self.records.truly_empty(key.project_id, attachments_of(source))
-        return Remembered(previous_of(source, siblings), rounds if len(rounds) > 1 else (), empty)
+        left_out = await self.records.left_out(
+            key.project_id, attachments_of(source), self.most_file_bytes
+        )
+        rounds_told = rounds if len(rounds) > 1 else ()
+        return Remembered(previous_of(source, siblings), rounds_told, left_out)
 
     async def _translated(
         self,
@@ -343,10 +357,18 @@ class Mirror:
         async with self.partials.place_of(reader.project_id, attachment.id) as path:
             try:
                 got = await self.procore.download(
-                    reader.place, attachment, path, whose=reader.whose
+                    reader.place,
+                    attachment,
+                    path,
+                    whose=reader.whose,
+                    most_bytes=self.most_file_bytes,
                 )
             except FileEmpty:
                 await self.records.note_empty(reader.project_id, attachment.id)
+                raise
+            except FileTooLarge as error:
+                named = (reader.project_id, attachment.id)
+                await self.records.note_too_large(*named, error.most_bytes)
                 raise
             file = File(
                 sha256=got.sha256,

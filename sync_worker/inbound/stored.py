@@ -103,12 +103,21 @@ WHERE e.last_at < now() - interval '5 minutes'
 """
 # An attachment never changes under its id, so this stays true. Where Procore itself tells 0 bytes
 # ($5), one try that found none is enough.
-TRULY_EMPTY = """
-SELECT attachment_id FROM mirror.empty_files
-WHERE project_id = $1 AND attachment_id = ANY($2) AND (attachment_id = ANY($5)
-  OR tries >= $3 AND last_at - first_at >= make_interval(hours => $4))
+# What was too large stays so until the limit ($6) is raised.
+LEFT_OUT = """
+SELECT attachment_id, larger_than FROM mirror.empty_files
+WHERE project_id = $1 AND attachment_id = ANY($2) AND CASE WHEN larger_than IS NULL
+  THEN attachment_id = ANY($5)
+    OR tries >= $3 AND last_at - first_at >= make_interval(hours => $4)
+  ELSE larger_than >= $6 END
+"""
+NOTE_TOO_LARGE = """
+INSERT INTO mirror.empty_files (project_id, attachment_id, larger_than) VALUES ($1, $2, $3)
+ON CONFLICT (project_id, attachment_id) DO UPDATE SET larger_than = $3, last_at = now()
 """
 EMPTY_TRIES, EMPTY_HOURS = 5, 24
+EMPTY = "empty in Procore (0 bytes)"
+HOWEVER_LARGE = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,20 +309,30 @@ class Records:
         """Note that an attachment came without a byte, though nothing was wrong with the answer."""
         await self._postgres.execute(NOTE_EMPTY, project_id, attachment_id)
 
-    async def truly_empty(
-        self, project_id: str, attachments: tuple[Attachment, ...]
-    ) -> frozenset[str]:
-        """Return the ids of those that came empty again and again for a day.
+    async def note_too_large(self, project_id: str, attachment_id: str, most_bytes: int) -> None:
+        """Note that an attachment has more bytes than may be copied."""
+        await self._postgres.execute(NOTE_TOO_LARGE, project_id, attachment_id, most_bytes)
 
-        Of one that has 0 bytes by Procore's own word too, once is enough.
+    async def left_out(
+        self, project_id: str, attachments: tuple[Attachment, ...], most_bytes: int | None
+    ) -> dict[str, str]:
+        """Return by id, and with words for people, those that are not to be copied.
+
+        They came empty again and again for a day, or once where Procore says 0 bytes too; or they
+        have more than `most_bytes`, by Procore's word or as it was found.
         """
         if not attachments:
-            return frozenset()
+            return {}
+        most = HOWEVER_LARGE if most_bytes is None else most_bytes
         ids = [one.id for one in attachments]
         said_empty = [one.id for one in attachments if one.size == 0]
-        how = (EMPTY_TRIES, EMPTY_HOURS, said_empty)
-        rows = await self._postgres.fetch(TRULY_EMPTY, project_id, ids, *how)
-        return frozenset(row["attachment_id"] for row in rows)
+        how = (EMPTY_TRIES, EMPTY_HOURS, said_empty, most)
+        rows = await self._postgres.fetch(LEFT_OUT, project_id, ids, *how)
+        too_large = f"larger than {in_units(most)}, which is the most that is copied"
+        told = {one.id: too_large for one in attachments if (one.size or 0) > most}
+        return told | {
+            row["attachment_id"]: EMPTY if row["larger_than"] is None else too_large for row in rows
+        }
 
     async def note_file(self, project_id: str, file: File) -> None:
         """Note that Part3 has an attachment's bytes."""
@@ -347,3 +366,9 @@ async def _look_again_at_revisions(
         again = (*again, key.procore_id)
     for one in again:
         await queries.execute(WANT, key.project_id, key.kind, one, SWEPT)
+
+
+def in_units(count: int) -> str:
+    """Return a number of bytes as people say it: 5 GiB, 512 MiB."""
+    unit, size = ("GiB", 2**30) if count >= 2**30 else ("MiB", 2**20)
+    return f"{round(count / size, 1):g} {unit}"

@@ -5,7 +5,7 @@ its name; what has no place of its own becomes a labelled extra.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from html import unescape
 
@@ -72,12 +72,12 @@ class Remembered:
     Attributes:
         previous_revision: Procore id of the revision just before, where it is mirrored.
         rounds: an RFI's answer rounds.
-        empty: ids of the attachments that have no bytes in Procore.
+        left_out: why in words, by id of the attachments that are not to be copied.
     """
 
     previous_revision: str | None = None
     rounds: Rounds = ()
-    empty: frozenset[str] = frozenset()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 NOTHING = Remembered()
@@ -115,7 +115,7 @@ def translate_rfi(
             assignees=tuple(_known(assignee.user) for assignee in rfi.assignees),
             replies=tuple(_reply(answer, rfi, people, files, return_ids) for answer in answers),
             files=_files(rfi.question_attachments, files),
-            extras=extras_of(rfi, every, files, known.empty)
+            extras=extras_of(rfi, every, files, known.left_out)
             | answers_owed(rfi)
             | rounds_told(known.rounds, [answer.id for answer in answers])
             | origin_told(rfi.connect_export_origin)
@@ -154,7 +154,7 @@ def translate_submittal(submittal: Submittal, files: Files, known: Remembered = 
             manager=_person(submittal.manager),
             workflow=tuple(_step(row, files) for row in rows),
             files=_files(submittal.attachments, files),
-            extras=extras_of(submittal, every, files, known.empty)
+            extras=extras_of(submittal, every, files, known.left_out)
             | turns_begun(rows)
             | unknown_status(
                 submittal.status_class.lower(), SUBMITTAL_STATUS, submittal_status(submittal)

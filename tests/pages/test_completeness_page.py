@@ -220,10 +220,14 @@ async def test_what_rests_and_what_is_empty_stands_there(
     await record_row(mirror, "rfi", "1001", number="12", title="Slab edge", record=record)
     hidden = {"private": True, "extras": extras}
     await record_row(mirror, "rfi", "1002", number="13", title="Claim", record=hidden)
+    large = "plan.pdf: larger than 5 GiB, which is the most that is copied"
+    hidden = {"private": True, "extras": {"Files not mirrored": large}}
+    await record_row(mirror, "rfi", "1003", number="14", title="Claim", record=hidden)
     await mirror.execute("UPDATE mirror.records SET parked_until = now() + interval '5 minutes'")
     await gina.open(PAGE)
-    assert "2 records changed to and fro too often." in gina.text
+    assert "3 records changed to and fro too often." in gina.text
     assert "RFI 12 Slab edge , until" in gina.text
     assert "RFI 12 is in step but for plan.pdf: empty in Procore (0 bytes)." in gina.text
     assert "RFI 13 is in step but for a file that is empty in Procore." in gina.text
+    assert "RFI 14 is in step but for a file that is too large to be copied." in gina.text
     assert "Claim" not in gina.text

@@ -148,7 +148,13 @@ class FakeProcore:
         return whose in self.admins
 
     async def download(
-        self, place: Place, attachment: Attachment, into: Path, *, whose: str
+        self,
+        place: Place,
+        attachment: Attachment,
+        into: Path,
+        *,
+        whose: str,
+        most_bytes: int | None = None,
     ) -> FileBytes:
         await self._called("download", attachment.id, whose)
         content = f"bytes of {attachment.id}".encode()

@@ -1,10 +1,12 @@
 """A record that goes to and fro rests; a file that stays empty is left out and said so."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from services.procore.files import FileEmpty
+from services.procore.files import FileEmpty, FileTooLarge
+from services.procore.models import Attachment
 from tests.worker.bench import Bench
 from tests.worker.sides import later, rfi_json
 
@@ -130,3 +132,59 @@ async def test_a_file_of_0_bytes_by_procores_own_word_is_believed_at_once(bench:
     assert [file.procore_id for file in shown.files] == ["5"]
     assert shown.extras[LABEL] == "file-6.pdf: empty in Procore (0 bytes)"
     assert bench.procore.asked("download").count("6") == 1
+
+
+async def test_b55_a_file_too_large_by_procores_own_word_is_named_and_not_fetched(
+    bench: Bench,
+) -> None:
+    await bench.connect()
+    rfi = rfi_json(1, files=[5, 6])
+    rfi["questions"][0]["attachments"][1]["size"] = 5 * 2**30 + 1
+    bench.procore.hold("rfi", rfi)
+    limited(bench, 5 * 2**30)
+    await bench.looked("rfi", "1")
+    shown = bench.shown("rfi", "1")
+    assert [file.procore_id for file in shown.files] == ["5"]
+    why = "file-6.pdf: larger than 5 GiB, which is the most that is copied"
+    assert shown.extras[LABEL] == why
+    assert (await bench.row("records"))["files_pending"] == 0
+    assert "6" not in bench.procore.asked("download")
+
+
+async def test_b55_a_file_found_too_large_is_named_until_the_limit_is_raised(bench: Bench) -> None:
+    await bench.connect()
+    bench.procore.hold("rfi", rfi_json(1, files=[5, 6]))
+    limit = 100 * 2**20
+
+    def too_large(what: Any, _whose: str) -> None:
+        if what == "6":
+            raise FileTooLarge(Attachment(id="6", name="file-6.pdf", url=None), limit)
+
+    bench.procore.on["download"] = too_large
+    limited(bench, limit)
+    await bench.want("rfi", "1")
+    async with bench.worker.running(sweeping=False):
+
+        async def tried_once() -> bool:
+            return bool(await bench.rows("empty_files"))
+
+        await bench.until(tried_once)
+        await bench.postgres.execute("UPDATE mirror.looks SET due_at = now()")
+        await bench.until(bench.nothing_to_look_at)
+    shown = bench.shown("rfi", "1")
+    assert [file.procore_id for file in shown.files] == ["5"]
+    assert shown.extras[LABEL].startswith("file-6.pdf: larger than 100 MiB")
+    assert bench.procore.asked("download").count("6") == 1
+    bench.procore.on["download"] = lambda _what, _whose: None
+    limited(bench, 2 * limit)
+    bench.procore.hold("rfi", rfi_json(1, files=[5, 6], subject="New", updated_at=later(5)))
+    await bench.looked("rfi", "1")
+    shown = bench.shown("rfi", "1")
+    assert [file.procore_id for file in shown.files] == ["5", "6"]
+    assert LABEL not in shown.extras
+
+
+def limited(bench: Bench, most_bytes: int) -> None:
+    """Give the worker a limit of a file's size."""
+    bench.worker.mirror = replace(bench.worker.mirror, most_file_bytes=most_bytes)
+    bench.worker._begin_anew()

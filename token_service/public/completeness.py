@@ -84,6 +84,7 @@ HIDDEN_WORDS: Mapping[str, str] = {
     "removal_held": "It is in Procore's recycle bin; whether that is meant waits for a person.",
 }
 EMPTY_OF_A_PRIVATE = "a file that is empty in Procore"
+LARGE_OF_A_PRIVATE = "a file that is too large to be copied"
 PRIVATE = "It is not equal yet, and private."
 
 
@@ -204,10 +205,16 @@ async def read_completeness(mirror: ProjectReads, project_id: str) -> Completene
             for row in resting
         ],
         empty_files=[
-            (record_words(row), EMPTY_OF_A_PRIVATE if row["hidden"] else row["words"])
+            (record_words(row), _of_a_private(row["words"]) if row["hidden"] else row["words"])
             for row in empty
         ],
     )
+
+
+def _of_a_private(words: str) -> str:
+    """Say why files of a private record are left out, without their names."""
+    found = {"empty": EMPTY_OF_A_PRIVATE, "larger": LARGE_OF_A_PRIVATE}
+    return ", ".join(said for word, said in found.items() if f": {word} " in words)
 
 
 def _comparisons_of(rows: Sequence[Row]) -> list[Compared]:
