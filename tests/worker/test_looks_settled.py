@@ -102,7 +102,7 @@ async def test_a_record_that_is_not_shown_yet_is_listed_for(bench: Bench) -> Non
 
 async def test_those_who_ask_meanwhile_put_a_settling_off_but_not_for_ever(bench: Bench) -> None:
     await bench.backfilled()
-    await bench.swept()  # no other listing is due
+    await bench.swept()  # no listing is left in its middle
     looks = bench.worker.looks
     await noticed(bench, "rfi", "9", at_s=60)
     (look,) = [one for one in await bench.worker.looks.claim(ROOM) if one.procore_id == "9"]
