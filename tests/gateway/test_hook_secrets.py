@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from services.hook_secrets import hook_secret, hook_url, is_hook_secret
 from services.settings import Key, KeyRing
+from tests.gateway.stage import KEYS, part3, procore, signed, stage
 from webhook_gateway.requests import hook_of
 
 NEW, OLD = Key("new", b"n" * 32), Key("old", b"o" * 32)
@@ -71,3 +72,23 @@ def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) 
         compared.clear()
         is_hook_secret(RING, sent, "project-1", 1)
         assert compared == [hook_secret(key.secret, "project-1", 1).encode() for key in (NEW, OLD)]
+
+
+async def test_d18_a_dead_letter_holds_nothing_that_a_sender_proves_itself_with() -> None:
+    secret = hook_secret(KEYS.first.secret, "project-1", 3).encode()
+    claim = signed(b"no JSON")
+    async with stage() as gateway:
+        hooks = procore(b"no JSON", b"Cookie: canary=1", authorization=secret)
+        assert (await gateway.send(hooks)).statuses == [204]
+        parts = part3(b"no JSON", claim, b"Authorization: Bearer canary-2")
+        assert (await gateway.send(parts)).statuses == [202]
+    letters = gateway.kafka.written
+    assert [letter.value for letter in letters] == [b"no JSON"] * 2
+    kept = b" ".join(
+        part
+        for letter in letters
+        for name, value in letter.headers.items()
+        for part in (letter.key or b"", name.encode(), value)
+    )
+    for proof in (secret, claim["webhook-signature"].encode(), b"canary"):
+        assert proof not in kept
