@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
 from services.kafka.driver import (
     Array,
     Boolean,
@@ -28,6 +30,7 @@ from services.settings import KafkaSettings
 
 OPERATIONS = {"Read": 3, "Write": 4, "Create": 5, "Describe": 8}  # AclOperation's codes
 UNKNOWN_TOPIC, TOPIC_DENIED, GROUP_DENIED = 3, 29, 30
+NO_COORDINATOR_YET = for_code(15)
 NOT_SAID = -(2**31)  # a broker that does not tell
 
 
@@ -203,12 +206,28 @@ def _topic_bits(topic: Mapping[str, Any] | None) -> int:
 
 async def _group_bits(admin: Any, name: str) -> int:
     try:
-        coordinator = await admin.find_coordinator(name)
+        coordinator = await coordinator_of(admin, name)
     except for_code(GROUP_DENIED):
         return 0
     answer = await admin._send_request(_AskGroups([name]), coordinator)  # noqa: SLF001
     (group,) = answer.to_object()["groups"]
     return 0 if group["error_code"] == GROUP_DENIED else int(group["authorized_operations"])
+
+
+@retry(
+    retry=retry_if_exception_type(NO_COORDINATOR_YET),
+    wait=wait_fixed(0.3),
+    stop=stop_after_delay(5),
+    reraise=True,
+)
+async def coordinator_of(admin: Any, group: str) -> int:
+    """Return the node that a group is asked of.
+
+    The first question about any group makes a new cluster create the topic of its groups, which is
+    led some moments later.
+    """
+    node: int = await admin.find_coordinator(group)
+    return node
 
 
 def _lack(resource: str, name: str, wanted: tuple[str, ...], bits: int) -> list[Lack]:
