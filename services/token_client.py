@@ -39,7 +39,8 @@ One that is older still serves while the token service is away, until shortly be
 """
 
 EXPIRY_MARGIN_S = 120.0
-OK, NOT_FOUND, CONFLICT = 200, 404, 409
+OK, NOT_FOUND, CONFLICT, UNAVAILABLE = 200, 404, 409, 503
+OURS, PROCORES = "token_service_down", "procore_down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,7 @@ class TokenClient:
 
     async def _ask(self, method: str, path: str, **request: Any) -> Answer:
         fault: Exception | None = None
+        reason = OURS
         for url in self._urls:
             headers = {"authorization": self._authorization(), **trace_headers()}
             try:
@@ -193,9 +195,10 @@ class TokenClient:
                 continue
             if answer.status in (OK, NOT_FOUND, CONFLICT):
                 return answer
-            fault = TryLater(_why(answer), reason="token_service_down")
+            why, reason = _why(answer)
+            fault = TryLater(why, reason=reason)
         message = f"the token service gives no answer for {path.split('/')[2]} now ({fault})"
-        raise TryLater(message, reason="token_service_down") from fault
+        raise TryLater(message, reason=reason) from fault
 
 
 class ConnectionPages(Protocol):
@@ -237,13 +240,17 @@ def _grant_refused(user_id: str, answer: Answer) -> GrantRefused:
     return GrantRefused(user_id, reason=code)
 
 
-def _why(answer: Answer) -> str:
-    """Return in words why it cannot be done now: a 503 names who is away, Procore for instance."""
+def _why(answer: Answer) -> tuple[str, str]:
+    """Return in words why it cannot be done now, and who is waited for.
+
+    A 503 names who is away: Procore, where its login host does not answer.
+    """
     try:
         problem = msgspec.json.decode(answer.body, type=GrantProblem)
     except msgspec.DecodeError:
-        return f"status {answer.status}"
-    return f"status {answer.status}: {problem.detail or problem.code}"
+        return f"status {answer.status}", OURS
+    reason = PROCORES if (answer.status, problem.code) == (UNAVAILABLE, PROCORES) else OURS
+    return f"status {answer.status}: {problem.detail or problem.code}", reason
 
 
 def _read(answer: Answer, shape: type[T]) -> T:
@@ -251,4 +258,4 @@ def _read(answer: Answer, shape: type[T]) -> T:
         return msgspec.json.decode(answer.body, type=shape)
     except msgspec.DecodeError as error:
         message = "the token service answered something else than its contract says"
-        raise TryLater(message, reason="token_service_down") from error
+        raise TryLater(message, reason=OURS) from error

@@ -132,6 +132,17 @@ async def test_a_token_service_without_a_usable_answer_is_asked_later(answer: An
     assert caught.value.reason == "token_service_down"
 
 
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [("procore_down", "procore_down"), ("postgres_down", "token_service_down")],
+)
+async def test_who_is_waited_for_is_who_the_token_service_waits_for(code: str, reason: str) -> None:
+    answers = [problem(503, code), problem(503, code)]
+    with pytest.raises(TryLater) as caught:
+        await client(Side(answers), Clock(), (ONE, TWO)).access_token(AMY)
+    assert caught.value.reason == reason
+
+
 async def test_a_token_is_in_no_text_of_ours() -> None:
     clock = Clock()
     tokens = client(Side([token(clock, "hush-hush")]), clock)
