@@ -2,6 +2,14 @@
 
 import random
 
+MOST_CRASHES = 3
+"""After so many ends of a worker in a row, work that it had in hands each time rests."""
+
+CRASH_REST_S, CRASH_REST_MOST_S = 10.0, 900.0
+"""How long at first, doubling with each further end, and at most."""
+
+CRASHED = (MOST_CRASHES, CRASH_REST_S, CRASH_REST_MOST_S)
+
 FIRST_S = 1.0
 MOST_DOUBLINGS = 20
 

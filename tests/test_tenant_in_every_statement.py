@@ -48,7 +48,7 @@ SERVE_ALL = {
     "connector/hook_checks.py AUDITED": "operators: how each webhook was found",
     "connector/keys.py HOOKS_BY": "operators: which keys are needed, as counts",
     "sync_worker/__main__.py inline": "health: is there a table",
-    "sync_worker/inbound/look_store.py FREE_OWN": "a worker frees what its earlier life held",
+    "sync_worker/inbound/look_store.py FREE_OWN": "a worker hands over what it holds",
     "sync_worker/leases.py FREE_OWN": "a worker frees what its earlier life held",
     "sync_worker/outbound/delivery_store.py FREE_OWN": "a worker frees what its earlier life held",
     "sync_worker/outbound/delivery_store.py FREE_LAPSED": "leases that ran out, by age",

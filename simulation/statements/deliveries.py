@@ -49,6 +49,7 @@ def ask(
             "due_at": db.now,
             "asked": 1,
             "attempts": 0,
+            "crashes": 0,
             "reported": None,
             "reported_asked": 0,
             "returned_at": None,
@@ -101,10 +102,14 @@ def ask_readiness(db: Database, project_id: str, kind: str, procore_id: str) -> 
 
 
 @answers(sql.FREE_OWN)
-def free_own(db: Database, worker_id: str) -> list[Row]:
+def free_own(db: Database, worker_id: str, most: int, rest_s: float, most_s: float) -> list[Row]:
     for row in db.deliveries.all():
         if row["lease_owner"] == worker_id:
-            db.deliveries.change(row["return_id"], lease_owner=None, lease_until=None)
+            crashes, due_at = row["crashes"] + 1, row["due_at"]
+            if crashes >= most:
+                due_at = db.after(min(most_s, rest_s * 2 ** (crashes - most)))
+            free = {"lease_owner": None, "lease_until": None, "crashes": crashes}
+            db.deliveries.change(row["return_id"], due_at=due_at, **free)
     return []
 
 
@@ -350,6 +355,7 @@ def new_look(
         "notice_id": None,
         "traceparent": None,
         "attempts": 0,
+        "crashes": 0,
         "reason": None,
         "message": None,
         "first_moment": None,
@@ -387,6 +393,7 @@ def release(
         attempts=row["attempts"] if keep_attempts else 0,
         reported=told if told is not None else row["reported"],
         reported_asked=asked if told is not None else row["reported_asked"],
+        crashes=0,
         minutes=row["minutes"] if minutes is None else minutes,
         lease_owner=None,
         lease_until=None,

@@ -20,6 +20,23 @@ def free_own(db: Database, worker_id: str) -> list[Row]:
     return []
 
 
+@answers(sql.FREE_AFTER_CRASH)
+def free_after_crash(
+    db: Database, worker_id: str, most: int, rest_s: float, most_s: float
+) -> list[Row]:
+    own = sorted((row for row in db.looks.all() if row["claimed_by"] == worker_id), key=_key)
+    for place, row in enumerate(own):
+        crashes = row["crashes"] + 1
+        changes: dict[str, Any] = {"claimed_by": None, "crashes": crashes, "due_at": db.now}
+        if crashes >= most:
+            db.noted["a look that workers end at rests"] += 1
+            changes["due_at"] = db.after(min(most_s, rest_s * 2 ** (crashes - most)) + 5 * place)
+            changes["reason"] = "fault"
+            changes["message"] = "a worker ended each time it looked at this record"
+        db.looks.change(_key(row), **changes)
+    return []
+
+
 @answers(sql.FREE_LOST)
 def free_lost(
     db: Database,
@@ -179,6 +196,7 @@ def asked_meanwhile(
             attempts=0,
             reason=None,
             message=None,
+            crashes=0,
             first_moment=row["last_moment"],
             due_at=min(row["due_at"], db.after(1)),
             arrived_at=row["last_asked_at"],
@@ -217,6 +235,7 @@ def try_again(
             attempts=row["attempts"] + counted,
             reason=reason,
             message=message,
+            crashes=0,
             minutes=minutes or row["minutes"],
         )
     return []

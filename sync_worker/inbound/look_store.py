@@ -11,7 +11,7 @@ from schemas.records import Kind
 from services.errors import TryLater
 from services.postgres import Postgres, Row
 from services.waits import Account, Minutes, waiting_on
-from sync_worker.backoff import backoff_s
+from sync_worker.backoff import CRASHED, backoff_s
 from sync_worker.inbound.settling import AwaitedReply, Moments, Seen, answered_by
 
 LEASE_S = 30.0
@@ -28,6 +28,21 @@ SWEPT, BACKFILL = 2, 3
 
 FREE_OWN = """
 UPDATE mirror.looks SET claimed_by = NULL, due_at = now() WHERE claimed_by = $1
+"""
+# What a worker had in hands when it ended may be what ended it: after $2 times in a row it rests,
+# $3 seconds at first and $4 at most. What was in hands beside it comes 5 s apart, so that the next
+# end is that of one alone.
+FREE_AFTER_CRASH = """
+UPDATE mirror.looks l SET claimed_by = NULL, crashes = l.crashes + 1,
+  due_at = now() + CASE WHEN l.crashes + 1 < $2 THEN interval '0' ELSE make_interval(
+    secs => LEAST($4::float8, $3::float8 * 2.0 ^ (l.crashes + 1 - $2)) + 5 * o.place) END,
+  reason = CASE WHEN l.crashes + 1 < $2 THEN l.reason ELSE 'fault' END,
+  message = CASE WHEN l.crashes + 1 < $2 THEN l.message
+    ELSE 'a worker ended each time it looked at this record' END
+FROM (SELECT project_id, kind, procore_id,
+    row_number() OVER (ORDER BY project_id, kind, procore_id) - 1 AS place
+  FROM mirror.looks WHERE claimed_by = $1) o
+WHERE (l.project_id, l.kind, l.procore_id) = (o.project_id, o.kind, o.procore_id)
 """
 # A claim that was committed although its answer was lost belongs to nobody: $2 to $4 are all that
 # this worker knows of.
@@ -121,7 +136,7 @@ RETURNING 1
 # What a look has accounted for is over. Where no newer change was told of, as when a sweep asked,
 # nothing was late: its minutes begin with the asking.
 ASKED_MEANWHILE = """
-UPDATE mirror.looks SET claimed_by = NULL, attempts = 0, reason = NULL, message = NULL,
+UPDATE mirror.looks SET claimed_by = NULL, attempts = 0, reason = NULL, message = NULL, crashes = 0,
   first_moment = last_moment, due_at = LEAST(due_at, now() + make_interval(secs => 1)),
   arrived_at = last_asked_at,
   minutes = CASE WHEN last_moment IS NOT DISTINCT FROM $5::timestamptz THEN jsonb_build_object(
@@ -130,7 +145,7 @@ WHERE (project_id, kind, procore_id, claimed_by) = ($1, $2, $3, $4)
 """
 TRY_AGAIN = """
 UPDATE mirror.looks SET claimed_by = NULL, due_at = GREATEST(now() + make_interval(secs => $5), $6),
-  attempts = attempts + $7, reason = $8, message = $9, minutes = coalesce($10, minutes)
+  attempts = attempts + $7, reason = $8, message = $9, minutes = coalesce($10, minutes), crashes = 0
 WHERE (project_id, kind, procore_id, claimed_by) = ($1, $2, $3, $4)
 """
 WANT = """
@@ -256,8 +271,15 @@ class Looks:
         self._settle_s = settle_s
 
     async def free_own(self) -> None:
-        """Make due again what an earlier life of this worker had claimed."""
+        """Hand over what this worker has claimed, at its end."""
         await self._postgres.execute(FREE_OWN, self._worker_id)
+
+    async def free_after_crash(self) -> None:
+        """Make due again what an earlier life of this worker had claimed when it was cut short.
+
+        What is in hands at every such end rests.
+        """
+        await self._postgres.execute(FREE_AFTER_CRASH, self._worker_id, *CRASHED)
 
     async def free_lost(self, under_way: Collection[tuple[str, str, str]]) -> None:
         """Make due again what is claimed for this worker and not among what it works on."""

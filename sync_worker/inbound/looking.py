@@ -108,7 +108,7 @@ class Looking:
         while not self._stopping:
             try:
                 await self._leases.free_own()
-                await self._looks.free_own()
+                await self._looks.free_after_crash()
             except TryLater:
                 await asyncio.sleep(PAUSE_AFTER_FAULT_S)
             else:

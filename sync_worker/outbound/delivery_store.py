@@ -15,6 +15,7 @@ from schemas.records import Kind, Person
 from schemas.returns import Delivery, Receipt, Return
 from services.postgres import Postgres, Queries, Row, UniqueViolation
 from services.waits import Account, Minutes, account_at_work, waiting_on
+from sync_worker.backoff import CRASHED
 from sync_worker.outbound.intent_store import leased
 from sync_worker.outbound.seal_store import seal
 from sync_worker.outbound.standing import Standing
@@ -41,8 +42,13 @@ ASK_READINESS = """
 UPDATE mirror.readiness SET due_at = now(), asked = asked + 1
 WHERE (project_id, kind, procore_id) = ($1, $2, $3)
 """
+# What a worker had in hands when it ended may be what ended it: after $2 times in a row it rests,
+# $3 seconds at first and $4 at most.
 FREE_OWN = """
-UPDATE mirror.deliveries SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $1
+UPDATE mirror.deliveries SET lease_owner = NULL, lease_until = NULL, crashes = crashes + 1,
+    due_at = CASE WHEN crashes + 1 < $2 THEN due_at ELSE now() + make_interval(
+        secs => LEAST($4::float8, $3::float8 * 2.0 ^ (crashes + 1 - $2))) END
+WHERE lease_owner = $1
 """
 # A lease that was committed although its answer was lost belongs to nobody; $2 is all that this
 # worker knows of.
@@ -136,7 +142,7 @@ SET due_at = CASE WHEN asked > $3 AND state NOT IN ('delivered', 'failed') THEN 
     attempts = CASE WHEN $6 THEN attempts ELSE 0 END,
     reported = coalesce($7, reported),
     reported_asked = CASE WHEN $7::jsonb IS NULL THEN reported_asked ELSE $3 END,
-    minutes = coalesce($8, minutes), lease_owner = NULL, lease_until = NULL
+    minutes = coalesce($8, minutes), lease_owner = NULL, lease_until = NULL, crashes = 0
 WHERE return_id = $1 AND fence = $2
 """
 
@@ -229,8 +235,11 @@ class PostgresDeliveries:
         self._lease_s = lease_s
 
     async def free_own(self) -> None:
-        """Free what an earlier life of this worker still held; called at start."""
-        await self._postgres.execute(FREE_OWN, self._worker_id)
+        """Free what an earlier life of this worker still held; called at start.
+
+        What is in hands at every such end rests.
+        """
+        await self._postgres.execute(FREE_OWN, self._worker_id, *CRASHED)
 
     async def free_lost(self, under_way: Collection[str]) -> None:
         """Free what is leased to this worker and not among the returns it works on."""
