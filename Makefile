@@ -48,10 +48,10 @@ lint: $(READY) ## Rules of the code and its layout
 
 types: mypy basedpyright ## Types, and results that are returned and dropped
 
-mypy: $(READY)
+mypy: $(READY) ## Types alone
 	$(RUN) -m mypy
 
-basedpyright: $(READY)
+basedpyright: $(READY) ## Results that are returned and dropped, alone
 	$(RUN) -m basedpyright --level error
 
 fmt: $(READY) ## Write the code as the rules want it, where a tool can
