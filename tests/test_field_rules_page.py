@@ -1,16 +1,14 @@
-"""`docs/field-rules.md` names for each rule and each behaviour tests that are there."""
+"""`docs/field-rules.md` names for each rule tests that are there."""
 
 import ast
 import re
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "field-rules.md").read_text(encoding="utf-8")
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 ROW = re.compile(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
-RULES, BEHAVIOURS = 17, 57
+RULES = 17
 
 
 def rows_of(heading: str) -> dict[int, str]:
@@ -31,30 +29,12 @@ def names_in(path: str) -> set[str]:
 
 def test_every_test_that_the_page_names_is_there() -> None:
     named = NAMED.findall(PAGE)
-    assert len(named) > RULES + BEHAVIOURS
+    assert len(named) > RULES
     missing = [f"{path}::{name}" for path, name in named if name not in names_in(path)]
     assert not missing, "renamed or gone; name what holds the line now"
 
 
-@pytest.mark.parametrize(
-    ("heading", "many"),
-    [("Rules of the field", RULES), ("Behaviours of Procore's stand-in", BEHAVIOURS)],
-)
-def test_no_line_is_without_a_test(heading: str, many: int) -> None:
-    rows = rows_of(heading)
-    assert list(rows) == list(range(1, many + 1))
+def test_no_line_is_without_a_test() -> None:
+    rows = rows_of("Rules of the field")
+    assert list(rows) == list(range(1, RULES + 1))
     assert [number for number, held_by in rows.items() if not NAMED.search(held_by)] == []
-
-
-def test_a_behaviours_tests_bear_its_number_and_all_that_do_are_named() -> None:
-    rows = rows_of("Behaviours of Procore's stand-in")
-    named = {name for held_by in rows.values() for _, name in NAMED.findall(held_by)}
-    for number, held_by in rows.items():
-        assert all(name.startswith(f"test_b{number:02}_") for _, name in NAMED.findall(held_by))
-    numbered = {
-        name
-        for path in (ROOT / "tests" / "sandbox" / "procore").glob("test_*.py")
-        for name in names_in(str(path.relative_to(ROOT)))
-        if re.match(r"test_b\d\d_", name)
-    }
-    assert numbered == named

@@ -2,7 +2,7 @@
 
 Hours pass on the stand-in's clock, which stays ahead from here on. The next listing of the schedule
 is an hour of ours away: the audit of the hook has to find that something was given up (Procore's
-behaviours 22 and 23, docs/field-rules.md).
+behaviours 22 and 23, docs/stand-ins.md).
 """
 
 from functools import partial

@@ -218,6 +218,18 @@ async def test_a_reordered_event_lets_later_ones_pass(house: House, gateway: Gat
     assert [b["type"] for _, b in gateway.taken] == ["return.withdrawn", "return.created"]
 
 
+async def test_a_slow_event_is_overtaken_by_the_one_beside_it(
+    house: House, gateway: Gateway
+) -> None:
+    rule = Rule(on="event", fault="latency", ms=300, event="return.created")
+    house.faults.set(Orders(rules=[rule]))
+    for event_type in ("return.created", "return.withdrawn"):
+        house.outbox.add(event_type, project_id=PROJECT)
+    async with sending(house, gateway):
+        await gateway.until_taken(2)
+    assert [b["type"] for _, b in gateway.taken] == ["return.withdrawn", "return.created"]
+
+
 @given(st.integers(1, 10_000), st.floats(0, 1))
 def test_the_pause_grows_to_its_longest_and_is_never_none(attempts: int, chance: float) -> None:
     assert 0 < pause_s(attempts, chance) <= LONGEST_PAUSE_S

@@ -135,7 +135,7 @@ async def test_b01_a_spent_refresh_token_may_answer_401_instead(site: Site) -> N
 
 
 @pytest.mark.parametrize("dies", [True, False])
-async def test_the_old_access_token_dies_at_a_refresh_or_lives_on(
+async def test_b01_the_old_access_token_dies_at_a_refresh_or_lives_on(
     site: Site, *, dies: bool
 ) -> None:
     site.world.set_switches(replace(site.world.switches, refresh_ends_old_access_token=dies))

@@ -289,7 +289,9 @@ async def test_b54_storage_refuses_a_bearer_a_late_start_and_a_forged_policy(sit
     assert (await site.http.post(announced["url"], **send)).status_code == 403
 
 
-async def test_a_segmented_upload_is_put_together_by_its_etags(site: Site) -> None:
+async def test_b54_a_segmented_upload_is_put_together_by_its_etags_and_not_too_late(
+    site: Site,
+) -> None:
     parts = [b"a" * (5 * 1024 * 1024), b"the end"]
     architect = site.as_(ARCHITECT)
     base = f"/rest/v1.1/projects/{site.project.id}/uploads"

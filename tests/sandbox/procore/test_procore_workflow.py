@@ -107,7 +107,7 @@ async def test_b46_a_pending_user_is_replaced_and_one_who_answered_is_not(site: 
         responses.remove_approver(*place, row_id)
 
 
-async def test_removing_a_pending_row_lets_the_others_go_on(site: Site) -> None:
+async def test_b46_removing_a_pending_row_lets_the_others_go_on(site: Site) -> None:
     submittal = submitted(site, (ARCHITECT, ENGINEER), (TRADE,))
     place = (site.world, actor(site, MANAGER), site.project.id, submittal.id)
     half = answered(site, submittal, ARCHITECT, "approved")
