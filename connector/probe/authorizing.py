@@ -2,7 +2,8 @@
 
 Procore allows `urn:ietf:wg:oauth:2.0:oob` for programs without a page: it shows the code. It allows
 plain http for localhost, where this listens by itself. With any other registered address the person
-pastes the one that the browser ended at. Source: Procore API contract, section 1.2.
+pastes the one that the browser ended at. Source: Procore's documentation,
+`api_essentials/troubleshooting.md`.
 """
 
 import asyncio

@@ -127,7 +127,10 @@ def probe(redirect_uri: str, yes_to_writes: bool, only: tuple[int, ...], **wishe
 
 
 def is_production(api_url: str) -> bool:
-    """Tell Procore's production hosts from its sandboxes' and from stand-ins (contract 1.1)."""
+    """Tell Procore's production hosts from its sandboxes' and from stand-ins.
+
+    Source: Procore's documentation, `platform_concepts/development_environments.md`.
+    """
     host = f".{httpx2.URL(api_url).host}"
     return host.endswith(".procore.com") and not any(word in host for word in SANDBOXES)
 

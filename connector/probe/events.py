@@ -1,7 +1,7 @@
 """What a change raised, read from Procore's own list of deliveries of the probe's webhook.
 
 So no address of ours has to be reachable: a delivery that nobody takes is listed with its payload
-all the same (contract 2.6).
+all the same (behaviour 26 of docs/stand-ins.md).
 """
 
 import asyncio

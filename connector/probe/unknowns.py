@@ -1,6 +1,6 @@
 """The fourteen things that nobody could tell us about Procore: asked, assumed, resting on it.
 
-Numbers and questions are those of the Procore contract, section 11. Each has parts that are found
+A number is what `connector probe --only` takes. Each has parts that are found
 out one by one; `rests_on` names what of our code would have to change, as `path: what it does`.
 """
 

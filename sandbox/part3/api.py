@@ -1,4 +1,4 @@
-"""The HTTP API of the contract, for the connector: bearer token, JSON, problem details."""
+"""The API of schemas/contracts/part3.openapi.yaml: bearer token, JSON, problem details."""
 
 import hmac
 import re

@@ -1,4 +1,4 @@
-"""The contract's shapes, written from the contract and not from the connector's own types.
+"""The shapes of schemas/contracts/part3.openapi.yaml, written from it and not from the connector.
 
 Were they shared, a mistake in the connector's types would agree with itself.
 """

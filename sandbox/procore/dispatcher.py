@@ -1,8 +1,8 @@
 """Delivers webhooks: one queue per endpoint, in order, with Procore's way of backing off.
 
-Contract section 2.5; behaviours 22 and 23. Success is any 2xx within 5 s. A failure pauses the
-whole endpoint, from 1 s doubling to 1 h; after 12 h all that waits is discarded, and the next new
-event starts afresh. Queues live in the store, so a restart loses nothing.
+Behaviours 22 and 23 of docs/stand-ins.md. Success is any 2xx within 5 s. A failure pauses the whole
+endpoint, from 1 s doubling to 1 h; after 12 h all that waits is discarded, and the next new event
+starts afresh. Queues live in the store, so a restart loses nothing.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The login host: authorize, token, token info, revoke. Contract section 1."""
+"""The login host: authorize, token, token info, revoke. Behaviours 1 to 8 of docs/stand-ins.md."""
 
 from pathlib import Path
 from urllib.parse import quote, urlencode

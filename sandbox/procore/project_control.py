@@ -1,6 +1,7 @@
 """`POST /_sandbox/projects`: what an administrator sets on a project, changed while it runs.
 
-Behaviour 39 (responses renamed, added and removed), 38 (reject workflows) and 48 (tools).
+Behaviours 39 (responses renamed, added and removed), 38 (reject workflows) and 48 (tools) of
+docs/stand-ins.md.
 """
 
 import msgspec

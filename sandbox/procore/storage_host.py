@@ -1,4 +1,7 @@
-"""The storage host: presigned addresses only, and no bearer ever. Contract section 5."""
+"""The storage host: presigned addresses only, and no bearer ever.
+
+Behaviours 53 and 54 of docs/stand-ins.md.
+"""
 
 import hmac
 from collections.abc import Awaitable, Callable

@@ -1,7 +1,7 @@
 """Where the sources on Procore conflict, the stand-in can behave either way.
 
 Set at runtime by `POST /_sandbox/switches` with any of these names; unknown names are refused.
-The numbers are those of the simulator's behaviours in the Procore contract.
+A number is that of the behaviour in docs/stand-ins.md, which tells what each switch decides.
 """
 
 from typing import Literal

@@ -1,6 +1,7 @@
 """Procore's RFIs, submittals and files, by one person's grant at a time.
 
-Versions of paths as the contract documents them: RFIs v1.0, submittals and uploads v1.1.
+Versions of paths as schemas/contracts/procore.openapi.yaml has them: RFIs v1.0, submittals and
+uploads v1.1.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
 """What Procore's refusals mean, and one reader of their bodies that never raises.
 
-Source: Procore API contract, section 6.6: eight body shapes, HTML from gateways, 404 for invisible.
+Source: Procore's documentation, `api_essentials/error_reference.md`, and what others met: eight
+shapes of body, HTML from gateways, 404 for invisible (behaviours 48 and 52 of docs/stand-ins.md).
 """
 
 from typing import Any

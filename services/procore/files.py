@@ -1,7 +1,8 @@
 """The bytes of files: downloads that are whole or a failure, uploads under the author's grant.
 
-Source: Procore API contract, section 5. Addresses are short-lived; the bearer goes to Procore's own
-hosts only, since storage rejects or leaks it. A download that was cut goes on where it stopped.
+Addresses are short-lived; the bearer goes to Procore's own hosts only, since storage rejects or
+leaks it. A download that was cut goes on where it stopped. Source: Procore's documentation,
+`tutorials/tutorial_uploads.md` and `best_practices/secure_file_access_tips.md`.
 """
 
 import asyncio

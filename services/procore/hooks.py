@@ -1,7 +1,7 @@
 """What our webhook in Procore consists of, and how Procore shows it.
 
 For whoever makes and mends it, looks at it or tries one out. The listings hold what stands under
-`data`. Source: Procore API contract, section 2.
+`data`. Source: Procore's reference, hooks, triggers and deliveries.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,8 +1,8 @@
 """Our own count of what Procore's *Integration Health* report observes of an app.
 
-Seven things, each 0 for an app in health. Source: Procore API contract, section 9, and Procore's
-page on integration health: 401, repeated 403, 404, 429, calls without the company header, on
-deprecated endpoints, and on private or undocumented ones.
+Seven things, each 0 for an app in health. Source: Procore's documentation,
+`api_essentials/integration_health.md`: 401, repeated 403, 404, 429, calls without the company
+header, on deprecated endpoints, and on private or undocumented ones.
 """
 
 import re
@@ -21,7 +21,7 @@ OBSERVATIONS = (
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_MANY = 401, 403, 404, 429
 MOST_REMEMBERED = 1_000
 
-# What our programs call, as the contract documents it.
+# What our programs call, as schemas/contracts/procore.openapi.yaml has it.
 DOCUMENTED = re.compile(
     r"/rest/(?:v1\.0/projects/[^/]+/rfis(?:/[^/]+(?:/replies(?:/[^/]+)?)?)?"
     r"|v1\.1/projects/[^/]+/submittals(?:/[^/]+(?:/workflow_data|/revisions)?)?"

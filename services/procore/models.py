@@ -1,6 +1,6 @@
 """What Procore holds, read from its JSON into values. Ids are text, whatever the wire had.
 
-Source of the fields: Procore API contract, sections 3.3 (RFIs), 4.3 (submittals), 4.6 (responses).
+Source of the fields: schemas/contracts/procore.openapi.yaml, which names where each was read.
 """
 
 from datetime import date, datetime

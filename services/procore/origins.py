@@ -1,7 +1,8 @@
 """Where files may come from and go to, and which of it is Procore's own and gets the bearer.
 
-Source: Procore API contract, section 5: addresses are opaque and their hosts change. What a host
-resolves to is checked by whoever connects, see `services/checked_connections.py`.
+Source: Procore's documentation, `best_practices/secure_file_access_tips.md`: addresses are opaque
+and their hosts change. What a host resolves to is checked by whoever connects, see
+`services/checked_connections.py`.
 """
 
 import ipaddress

@@ -1,6 +1,7 @@
 """Procore's JSON into our types. Tolerant: an odd or missing field never stops a record.
 
-Source: Procore API contract, sections 3.3, 4.3, 4.6. Only an id and `updated_at` are demanded.
+Only an id and `updated_at` are demanded. Source: Procore's reference, rfis, submittals and
+submittal-responses, and answers that others kept (docs/stand-ins.md, *Where it was read*).
 """
 
 import html

@@ -3,7 +3,8 @@
 Whoever reads a project is Admin on both tools, and an Admin sees what is private: that a record
 became private is read off its own flag, and hides it in Part3 at once. A reader who is no longer
 Admin gets 404 for it instead, and Part3 would go on showing it to all. Then somebody else has to
-read. Source: Procore API contract, sections 3.6 and 8.
+read. Source: Procore's support pages on the RFI tool's permissions, and behaviour 48 of
+docs/stand-ins.md.
 """
 
 import time

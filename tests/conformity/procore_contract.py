@@ -47,7 +47,7 @@ def ready(populated: Populated) -> Document:
 
 
 def _as_the_prose_has_it(schemas: dict[str, Any], kind: str, schema: dict[str, Any]) -> None:
-    """A wrapper has to be there; in a form its fields are named in brackets (section 3.4)."""
+    """A wrapper has to be there; in a form its fields are named in brackets, as in Rails."""
     wrappers = {
         name: inner["$ref"].rsplit("/", 1)[1]
         for name, inner in schema.get("properties", {}).items()

@@ -114,6 +114,18 @@ def test_a_row_names_faults_and_orders_that_there_are() -> None:
     assert orders <= orders_of(sandbox.procore.control.Control)
 
 
+def test_every_behaviour_has_its_sources_and_every_short_name_its_meaning() -> None:
+    told, _, meaning = section("### Where it was read").partition("\nThe short names")
+    ranges = re.findall(r"^\| [^|]+ \| ([0-9to, ]+) \|", told, re.MULTILINE)
+    ends = [part.partition(" to ") for one in ranges for part in one.split(", ")]
+    rows = [n for low, _, high in ends for n in range(int(low), int(high or low) + 1)]
+    assert sorted(rows) == list(range(1, BEHAVIOURS + 1))
+    contract = (ROOT / "schemas" / "contracts" / "procore.openapi.yaml").read_text(encoding="utf-8")
+    used = " ".join(re.findall(r"x-source: (.*)", contract))
+    short = set(re.findall(r"\b[A-Z]{2,3}\b", used)) | set(re.findall(r"\b[A-Z]{2,3}\b", told))
+    assert short - {"RFI"} <= set(re.findall(r"`([A-Z]{2,3})`", meaning))
+
+
 def test_every_fault_of_part3s_is_there_once_where_it_strikes() -> None:
     lines = [cells for cells in lines_of("## Driving Part3's") if len(cells) == 4]
     told = {cells[0].strip("`"): set(cells[1].split(", ")) for cells in lines}
@@ -163,3 +175,15 @@ def test_every_variable_of_the_programs_is_there_and_no_other() -> None:
         for name in VARIABLE.findall(path.read_text(encoding="utf-8"))
     }
     assert set(VARIABLE.findall(TEXT)) == read
+
+
+def test_no_source_points_to_a_section_of_a_contract_that_is_not_here() -> None:
+    packages = ("sandbox", "services", "connector", "sync_worker", "token_service", "schemas")
+    pointing = re.compile(r"contract,? sections? \d|contract \d", re.IGNORECASE)
+    found = [
+        path
+        for package in packages
+        for path in (ROOT / package).rglob("*.py")
+        if pointing.search(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []

@@ -1,6 +1,6 @@
 """OAuth: apps, authorization codes, token pairs. Refresh tokens and codes are good once.
 
-Contract section 1; behaviours 1 to 8.
+Behaviours 1 to 8 of docs/stand-ins.md.
 """
 
 import base64

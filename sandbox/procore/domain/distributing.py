@@ -1,4 +1,4 @@
-"""Closing and distributing a submittal in one step. Contract section 4.7."""
+"""Closing and distributing a submittal in one step: behaviour 44 of docs/stand-ins.md."""
 
 import msgspec
 from msgspec.structs import replace

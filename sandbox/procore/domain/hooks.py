@@ -1,4 +1,7 @@
-"""Webhook subscriptions: hooks, triggers, deliveries. Contract section 2; behaviours 11 to 15."""
+"""Webhook subscriptions: hooks, triggers, deliveries.
+
+Behaviours 11 to 15 and 26 of docs/stand-ins.md.
+"""
 
 import re
 from datetime import timedelta

@@ -1,6 +1,6 @@
 """Whose turn it is on an RFI. Pure: an RFI in, an RFI out.
 
-Behaviours 31, 32 and 34 of the contract; section 3.6.
+Behaviours 31, 32 and 34 of docs/stand-ins.md.
 """
 
 from datetime import datetime

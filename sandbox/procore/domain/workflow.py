@@ -1,6 +1,6 @@
 """How a submittal travels through its workflow. Pure: a submittal in, a submittal out.
 
-Behaviours 36 to 38 and 46 of the contract; section 4.5.
+Behaviours 36 to 38 and 46 of docs/stand-ins.md.
 """
 
 from datetime import date, timedelta

@@ -1,1 +1,1 @@
-"""The API host: contracts/procore.openapi.yaml, over the same domain as the pages."""
+"""The API host: schemas/contracts/procore.openapi.yaml, over the same domain as the pages."""

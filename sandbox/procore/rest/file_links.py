@@ -1,5 +1,5 @@
 """Where attachments are fetched: an address here that needs the bearer, then a short-lived one
-at the storage host that refuses it. Contract section 5.3; behaviour 53."""
+at the storage host that refuses it: behaviour 53 of docs/stand-ins.md."""
 
 import hashlib
 import hmac

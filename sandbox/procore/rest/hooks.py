@@ -1,4 +1,7 @@
-"""Webhook management, v2.0: envelopes, ids as text. Contract section 2; behaviours 11 to 15, 26."""
+"""Webhook management, v2.0: envelopes, ids as text.
+
+Behaviours 11 to 15 and 26 of docs/stand-ins.md.
+"""
 
 import json
 from typing import Any

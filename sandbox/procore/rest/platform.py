@@ -1,4 +1,4 @@
-"""Who am I, companies, projects, people, levels, tools. Contract section 8."""
+"""Who am I, companies, projects, people, levels, tools: behaviour 48 of docs/stand-ins.md."""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""An RFI as JSON, shallow for lists and whole for shows. Contract section 3.3; behaviour 29."""
+"""An RFI as JSON, shallow for lists and whole for shows: behaviour 29 of docs/stand-ins.md.
+
+The fields are those of Procore's reference, rfis.
+"""
 
 import html
 import re

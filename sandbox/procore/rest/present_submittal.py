@@ -1,4 +1,7 @@
-"""A submittal as JSON, for lists and shows. Contract section 4.3."""
+"""A submittal as JSON, for lists and shows: behaviours 40 and 57 of docs/stand-ins.md.
+
+The fields are those of Procore's reference, submittals.
+"""
 
 import html
 from typing import Any

@@ -1,4 +1,7 @@
-"""Rate limits: an hourly and a 10 s window per app and person. Contract section 7."""
+"""Rate limits: an hourly and a 10 s window per app and person.
+
+Behaviour 50 of docs/stand-ins.md; Procore's documentation, `plan_your_app/rate_limiting.md`.
+"""
 
 from datetime import datetime
 

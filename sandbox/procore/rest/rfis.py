@@ -1,4 +1,4 @@
-"""RFIs and their replies. Contract section 3; behaviours 28 to 35."""
+"""RFIs and their replies: behaviours 28 to 35 of docs/stand-ins.md."""
 
 from collections.abc import Callable
 from typing import Any
@@ -172,7 +172,7 @@ def batch(call: Call) -> Response:
 
 
 def read_fields(given: dict[str, Any]) -> RfiFields:
-    """The words of the contract to ours; ill-formed dates become null."""
+    """Procore's words to ours; ill-formed dates become null (behaviour 56)."""
     read: dict[str, Any] = {}
     for name, value in given.items():
         if name in READERS:

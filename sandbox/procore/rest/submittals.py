@@ -1,4 +1,4 @@
-"""Submittals and their workflow. Contract section 4; behaviours 36 to 47."""
+"""Submittals and their workflow: behaviours 36 to 47 of docs/stand-ins.md."""
 
 import json
 from collections.abc import Callable
@@ -188,7 +188,7 @@ def next_number(call: Call) -> Response:
 
 
 def read_fields(call: Call, given: dict[str, Any]) -> SubmittalFields:
-    """The words of the contract to ours. Raises BadRequest for a workflow in JSON."""
+    """Procore's words to ours. Raises BadRequest for a workflow in JSON (behaviour 41)."""
     read: dict[str, Any] = {}
     for name, value in given.items():
         if name in READERS:

@@ -1,4 +1,4 @@
-"""Uploads, and the way to an attachment's bytes. Contract section 5; behaviours 53 and 54."""
+"""Uploads, and the way to an attachment's bytes: behaviours 53 and 54 of docs/stand-ins.md."""
 
 import hmac
 from typing import Any
