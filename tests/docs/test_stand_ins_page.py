@@ -80,6 +80,13 @@ def test_every_switch_is_there_once_with_its_default_and_all_it_may_be() -> None
             assert re.search(r"number|word", rest), name
 
 
+def test_the_number_beside_a_switch_is_that_of_its_row() -> None:
+    rows = {name: number for number, cells in ROWS.items() for name, *_ in SWITCH.findall(cells[2])}
+    source = (ROOT / "sandbox" / "procore" / "switches.py").read_text(encoding="utf-8")
+    beside = dict(re.findall(r"^    (\w+): .*  # (\d+)\b", source, re.MULTILINE))
+    assert beside == rows
+
+
 @pytest.mark.parametrize("name", Switches.__struct_fields__)
 def test_a_switch_is_turned_by_a_test_of_the_stand_in_or_of_the_probe(name: str) -> None:
     sources = [
