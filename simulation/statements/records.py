@@ -38,6 +38,7 @@ def make_records(db: Database, project_id: str, kind: str, ids: Sequence[str]) -
                     "rounds": None,
                     "flips": [],
                     "parked_until": None,
+                    "unheard_put_at": None,
                     "lease_owner": None,
                     "lease_until": None,
                     "fence": 0,
@@ -125,7 +126,14 @@ READ = (
 @answers(sql.READ)
 def read(db: Database, project_id: str, kind: str, procore_id: str) -> list[Row]:
     row = db.records.get((project_id, kind, procore_id))
-    return [] if row is None else [{name: row[name] for name in READ}]
+    if row is None:
+        return []
+    at = row["unheard_put_at"]
+    unheard = {
+        "put_unheard": at is not None,
+        "put_unheard_lately": at is not None and at > db.after(-60),
+    }
+    return [{name: row[name] for name in READ} | unheard]
 
 
 @answers(sql.KEEP)
@@ -171,6 +179,7 @@ def keep(
         rounds=rounds if rounds is not None else row["rounds"],
         flips=flips,
         parked_until=None,
+        unheard_put_at=None,
         not_mirrored_because=None,
         looked_at=db.now,
         mirrored_at=db.now,
@@ -198,6 +207,7 @@ def confirm(
         key,
         lease_until=max(row["lease_until"], db.after(CONFIRM_S)),
         procore_updated_at=max(seen, default=None),
+        unheard_put_at=db.now,
     )
     return [{"one": 1}]
 

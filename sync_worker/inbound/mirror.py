@@ -179,7 +179,9 @@ class Mirror:
             return False
         if before.content_version is None:  # a comparison asks for it to be put again
             return False
-        if record.content_version == before.content_version or before.record["status"] == "removed":
+        if record.content_version == before.content_version:
+            return before.put_unheard_lately
+        if before.record["status"] == "removed":
             return False
         if await self.records.put_lately(key, record.content_version):
             return True
@@ -260,7 +262,7 @@ class Mirror:
         rounds: Rounds = (),
     ) -> bool:
         updated_at = source.updated_at if source else before.procore_updated_at
-        if record.content_version == before.content_version:
+        if record.content_version == before.content_version and not before.put_unheard:
             await self.records.looked(key, fence, updated_at)
             return False
         flips = await self._flips_with(key, fence, before, record)

@@ -22,24 +22,26 @@ from sync_worker.outbound.put_notes import note_put
 from sync_worker.outbound.seal_store import AfterReturn, compare, note_after_return
 
 READ = """
-SELECT record, content_version, part3_version, procore_updated_at, files_pending, rounds, flips
+SELECT record, content_version, part3_version, procore_updated_at, files_pending, rounds, flips,
+  unheard_put_at IS NOT NULL AS put_unheard,
+  coalesce(unheard_put_at > now() - interval '60 seconds', false) AS put_unheard_lately
 FROM mirror.records WHERE (project_id, kind, procore_id) = ($1, $2, $3)
 """
 KEEP = """
 UPDATE mirror.records SET number = $5, title = $6, status = $7, record = $8,
   content_version = $9, part3_version = $10, procore_updated_at = $11, files_pending = $12,
   chain = coalesce($13, chain), rounds = coalesce($14, rounds),
-  flips = $15, parked_until = NULL,
+  flips = $15, parked_until = NULL, unheard_put_at = NULL,
   not_mirrored_because = NULL, looked_at = now(), mirrored_at = now(),
   removed_at = CASE WHEN $7 = 'removed' THEN coalesce(removed_at, now()) END
 WHERE (project_id, kind, procore_id, fence) = ($1, $2, $3, $4)
 RETURNING 1
 """
 # The state that is about to be put counts as seen from here on: its put may arrive although nobody
-# hears so, and then a stale read must not be put over it.
+# hears so. Then a stale read must not be put over it, and the state before is not what Part3 shows.
 CONFIRM = """
 UPDATE mirror.records SET lease_until = greatest(lease_until, now() + interval '120 seconds'),
-  procore_updated_at = greatest(procore_updated_at, $5)
+  procore_updated_at = greatest(procore_updated_at, $5), unheard_put_at = now()
 WHERE (project_id, kind, procore_id, fence) = ($1, $2, $3, $4) AND lease_owner IS NOT NULL
 RETURNING 1
 """
@@ -122,7 +124,12 @@ HOWEVER_LARGE = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is known of a record; `record` is None when it was never put."""
+    """What is known of a record; `record` is None when it was never put.
+
+    Attributes:
+        put_unheard: whether another state was put since, and nobody heard whether it arrived.
+        put_unheard_lately: whether that is so recent that reads may still be of before.
+    """
 
     record: dict[str, Any] | None = None
     content_version: str | None = None
@@ -131,6 +138,8 @@ class Stored:
     files_pending: int = 0
     rounds: list[dict[str, Any]] | None = None
     flips: list[datetime] = field(default_factory=list)
+    put_unheard: bool = False
+    put_unheard_lately: bool = False
 
     @property
     def known_rounds(self) -> Rounds:

@@ -12,7 +12,7 @@ from simulation.faults import PROFILES
 from simulation.loop import TimeStandsStill, VirtualLoop
 from simulation.world import run
 
-ONCE_BROKEN = (10, 34, 42, 86, 153, 194, 240, 256, 339)
+ONCE_BROKEN = (10, 34, 42, 86, 153, 194, 240, 256, 339, 9_044)
 """Seeds that showed a fault once, in a program or in the simulation itself."""
 
 
