@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from simulation.batch import ENOUGH_SEEDS, MOST_SHOWN, give_way, quieten, totals_of
+from simulation.batch import ENOUGH_SEEDS, MOST_SHOWN, quieten, totals_of
 from simulation.counting import RARE
 from simulation.faults import PROFILES
 from simulation.world import run
@@ -17,7 +17,6 @@ from simulation.world import run
 @click.option("--seed", type=int, help="Run this one alone and print its history.")
 @click.option("--profile", type=click.Choice(sorted(PROFILES)), help="With --seed: these faults.")
 @click.option("--processes", default=os.cpu_count() or 1, help="How many at once.")
-@click.option("--spare", is_flag=True, help="Take only the time that other programs leave.")
 @click.option("--quiet", is_flag=True, help="Print the line of figures and what broke, only.")
 @click.option("--any-branches", is_flag=True, help="Do not ask that every rare branch was taken.")
 def main(
@@ -27,15 +26,12 @@ def main(
     seed: int | None,
     profile: str | None,
     processes: int,
-    spare: bool,
     quiet: bool,
     any_branches: bool,
 ) -> None:
     """Play histories of faults against the real programs; exit with 1 if an invariant breaks."""
     if seed is not None:
         sys.exit(_one(seed, profile))
-    if spare:
-        give_way()
     totals, took = totals_of(first, seeds, processes)
     if not quiet:
         for what in RARE:

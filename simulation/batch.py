@@ -4,7 +4,6 @@ import gc
 import logging
 import multiprocessing
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -78,14 +77,6 @@ class Totals:
     def others(self) -> int:
         """Return how many seeds broke something else."""
         return len({seed for seed, what in self.broken if what[:2] not in ("I1", "I2", "I7")})
-
-
-def give_way() -> None:
-    """Run this process, and those it will start, only while nobody else wants the processor."""
-    if sys.platform == "linux":
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    else:
-        os.nice(19)
 
 
 def quieten() -> None:

@@ -71,10 +71,3 @@ def test_a_program_that_never_waits_ends_its_history() -> None:
         with pytest.raises(TimeStandsStill):
             runner.get_loop().run_forever()
         assert not spinning.done()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is the least of the usual shares")
-def test_it_can_be_played_on_what_others_leave_of_the_processors() -> None:
-    policy = "import os; from simulation.batch import give_way; give_way();"
-    shown = [sys.executable, "-c", policy + "print(os.sched_getscheduler(0) == os.SCHED_IDLE)"]
-    assert subprocess.check_output(shown, text=True) == "True\n"

@@ -6,6 +6,7 @@ one replica after the other, so that for a while every pair of neighbouring step
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -58,18 +59,31 @@ class Pair:
     replicas: list[Running] = field(default_factory=list)
     lives: list[AsyncExitStack] = field(default_factory=list)
     chance: random.Random = field(default_factory=lambda: random.Random(7))
+    asked: Counter[int] = field(default_factory=Counter)
 
     @property
     def any(self) -> Running:
         return self.chance.choice(self.replicas)
 
+    @asynccontextmanager
+    async def asking(self) -> AsyncIterator[Running]:
+        """Ask one of them, which is not ended meanwhile: a server's requests are answered first."""
+        one = self.any
+        self.asked[id(one)] += 1
+        try:
+            yield one
+        finally:
+            self.asked[id(one)] -= 1
+
     async def restart(self, place: int, changed: Mapping[str, Any]) -> Running:
         life = AsyncExitStack()
         running: Running = await life.enter_async_context(self.start(changed))
+        before = self.replicas[place : place + 1]
         self.replicas[place : place + 1] = [running]
-        if place < len(self.lives):
+        if before:
+            while self.asked[id(before[0])]:
+                await asyncio.sleep(0.02)
             old, self.lives[place] = self.lives[place], life
-            await asyncio.sleep(0.1)  # what it still answers it answers to the end
             await old.aclose()
         else:
             self.lives.append(life)
@@ -133,7 +147,8 @@ async def test_d12_encryption_keys_are_rotated_while_tokens_are_read_and_refresh
     names = iter(list(PEOPLE) * 100_000)
 
     async def read() -> str:
-        token = await pair.any.services.tokens.get(next(names), caller="sync_worker")
+        async with pair.asking() as one:
+            token = await one.services.tokens.get(next(names), caller="sync_worker")
         return "" if token.access_token in login.access_tokens else token.access_token
 
     async def refresh() -> str:
@@ -185,13 +200,14 @@ async def test_d12_internal_keys_are_rotated_while_workers_call(
     await running.grant("anna", ANNA, login)
 
     async def call() -> str:
-        one, signer = pair.any, pair.any  # a worker is at the step of one of the two
+        signer = pair.any  # a worker is at the step of one of the two
         token = issue_service_token(signer.settings.internal_keys, "sync_worker")
-        answer = await one.internal.post(
-            "/internal/access-tokens",
-            json={"user_id": "anna"},
-            headers={"authorization": f"Bearer {token}"},
-        )
+        async with pair.asking() as one:
+            answer = await one.internal.post(
+                "/internal/access-tokens",
+                json={"user_id": "anna"},
+                headers={"authorization": f"Bearer {token}"},
+            )
         return "" if answer.status_code == 200 else answer.text
 
     await rotate(pair, "internal_keys", settings.internal_keys, Load(), call, call)
@@ -203,13 +219,15 @@ async def test_d12_launch_keys_are_rotated_while_people_come_in_and_stay(
     ids = iter(range(1_000_000))
 
     async def come_in() -> str:
-        browser = Browser(pair.any)
         token = issue_launch_token(
             pair.any.settings.launch_keys, "anna", "Anna", "a@x.example", f"jti-{next(ids)}"
         )
-        launched = await browser.get(f"/launch?token={token}")
-        browser.running = pair.any
-        page = await browser.get("/account/integrations")
+        async with pair.asking() as one:
+            browser = Browser(one)
+            launched = await browser.get(f"/launch?token={token}")
+        async with pair.asking() as another:
+            browser.running = another
+            page = await browser.get("/account/integrations")
         statuses = (launched.status_code, page.status_code)
         return "" if statuses == (303, 200) else f"{statuses}"
 
