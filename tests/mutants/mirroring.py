@@ -34,9 +34,16 @@ DEFECTS = (
     Defect(
         "equal-record-put-again",
         "sync_worker/inbound/mirror.py",
-        "if record.content_version == before.content_version:",
+        "if record.content_version == before.content_version and not before.put_unheard:",
         "if record.content_version == before.content_version and source is None:",
         "tests/worker/test_mirror.py::test_an_equal_record_is_not_put_again",
+    ),
+    Defect(
+        "unheard-put-forgotten",
+        "sync_worker/inbound/mirror.py",
+        "before.content_version and not before.put_unheard:",
+        "before.content_version:",
+        "tests/worker/test_unheard_puts.py::test_what_is_as_before_an_unheard_put_is_put_again",
     ),
     Defect(
         "recycled-by-404-alone",
