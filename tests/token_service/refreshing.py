@@ -3,6 +3,8 @@
 import hashlib
 
 from tests.token_service.conftest import Running
+from token_service.grants.deciding import Grant
+from token_service.grants.store import Lease
 
 
 def hashed(token: str) -> str:
@@ -27,3 +29,12 @@ async def outcomes(running: Running) -> list[str | None]:
         "SELECT outcome FROM authority.refresh_attempts ORDER BY attempt"
     )
     return [row["outcome"] for row in rows]
+
+
+async def leased(running: Running) -> tuple[Grant, Lease]:
+    """Return Anna's grant, and a lease to refresh it."""
+    grant = await running.store.read("anna")
+    assert grant is not None
+    lease = await running.store.take_lease(grant, "x", 8, last_try=False)
+    assert lease is not None
+    return grant, lease

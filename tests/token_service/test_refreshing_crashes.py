@@ -13,7 +13,7 @@ from services.settings import Secret
 from tests.token_service.conftest import ANNA, Part3Host, Running, replica
 from tests.token_service.login_host import LoginHost
 from tests.token_service.procore_api_host import ProcoreHost
-from tests.token_service.refreshing import ask, outcomes, state_of
+from tests.token_service.refreshing import ask, leased, outcomes, state_of
 from token_service.grants.access import NeedsReauthorization, NotAuthorized
 from token_service.grants.spool import Spool
 from token_service.settings import Settings
@@ -138,10 +138,7 @@ async def test_a_spool_of_another_database_is_left_alone(
     procore: ProcoreHost, part3: Part3Host,
 ) -> None:  # fmt: skip
     pair = await running.grant("anna", ANNA, login, seconds_left=1000)
-    grant = await running.store.read("anna")
-    assert grant is not None
-    lease = await running.store.take_lease(grant, "x", 8, last_try=False)
-    assert lease is not None
+    grant, lease = await leased(running)
     sealed = running.store.seal("anna", pair, grant.expires_at)
     Spool(settings.spool_folder).write(replace(lease, attempt=lease.attempt + 77), sealed)
     async with replica(settings, authority, procore, part3):
@@ -179,10 +176,7 @@ async def test_a_late_answer_never_fits_the_grant_of_a_later_life(
     running: Running, login: LoginHost
 ) -> None:
     pair = await running.grant("anna", ANNA, login)
-    grant = await running.store.read("anna")
-    assert grant is not None
-    lease = await running.store.take_lease(grant, "slow", 8, last_try=False)
-    assert lease is not None
+    grant, lease = await leased(running)
     await running.services.desk.ports.grants.revoke("anna")
     later = await running.grant("anna", ANNA, login)
     sealed = running.store.seal("anna", pair, grant.expires_at)
@@ -194,10 +188,7 @@ async def test_a_committed_pair_is_recognised_when_the_commits_answer_was_lost(
     running: Running, login: LoginHost
 ) -> None:
     pair = await running.grant("anna", ANNA, login)
-    grant = await running.store.read("anna")
-    assert grant is not None
-    lease = await running.store.take_lease(grant, "x", 8, last_try=False)
-    assert lease is not None
+    grant, lease = await leased(running)
     fresh = replace(pair, refresh_token=Secret("fresh"))
     sealed = running.store.seal("anna", fresh, grant.expires_at)
     assert await running.store.store_renewed(lease, sealed) == "stored"

@@ -119,15 +119,7 @@ async def test_a_file_of_0_bytes_by_procores_own_word_is_believed_at_once(bench:
             raise FileEmpty(message)
 
     bench.procore.on["download"] = empty
-    await bench.want("rfi", "1")
-    async with bench.worker.running(sweeping=False):
-
-        async def tried_once() -> bool:
-            return bool(await bench.rows("empty_files"))
-
-        await bench.until(tried_once)
-        await bench.postgres.execute("UPDATE mirror.looks SET due_at = now()")
-        await bench.until(bench.nothing_to_look_at)
+    await looked_until_left_out(bench)
     shown = bench.shown("rfi", "1")
     assert [file.procore_id for file in shown.files] == ["5"]
     assert shown.extras[LABEL] == "file-6.pdf: empty in Procore (0 bytes)"
@@ -162,15 +154,7 @@ async def test_b55_a_file_found_too_large_is_named_until_the_limit_is_raised(ben
 
     bench.procore.on["download"] = too_large
     limited(bench, limit)
-    await bench.want("rfi", "1")
-    async with bench.worker.running(sweeping=False):
-
-        async def tried_once() -> bool:
-            return bool(await bench.rows("empty_files"))
-
-        await bench.until(tried_once)
-        await bench.postgres.execute("UPDATE mirror.looks SET due_at = now()")
-        await bench.until(bench.nothing_to_look_at)
+    await looked_until_left_out(bench)
     shown = bench.shown("rfi", "1")
     assert [file.procore_id for file in shown.files] == ["5"]
     assert shown.extras[LABEL].startswith("file-6.pdf: larger than 100 MiB")
@@ -182,6 +166,19 @@ async def test_b55_a_file_found_too_large_is_named_until_the_limit_is_raised(ben
     shown = bench.shown("rfi", "1")
     assert [file.procore_id for file in shown.files] == ["5", "6"]
     assert LABEL not in shown.extras
+
+
+async def looked_until_left_out(bench: Bench) -> None:
+    """Look once, which finds that a file cannot be copied, and once more without it."""
+
+    async def tried_once() -> bool:
+        return bool(await bench.rows("empty_files"))
+
+    await bench.want("rfi", "1")
+    async with bench.worker.running(sweeping=False):
+        await bench.until(tried_once)
+        await bench.postgres.execute("UPDATE mirror.looks SET due_at = now()")
+        await bench.until(bench.nothing_to_look_at)
 
 
 def limited(bench: Bench, most_bytes: int) -> None:
